@@ -11,4 +11,6 @@
 //!
 //! `app`, `cli` and `docs` stand above and put the parts together.
 
+pub mod client;
+pub mod config;
 pub mod model;

@@ -28,10 +28,11 @@ impl Bytes {
 
     /// This many hundredths of the size, rounded down.
     pub const fn percent(self, hundredths: u64) -> Self {
-        Self((self.0 as u128 * hundredths as u128 / 100) as u64)
+        self.scale(hundredths, 100)
     }
 
     /// `self × numerator ÷ denominator`, rounded down.
+    #[expect(clippy::cast_possible_truncation, reason = "a share of memory or disk is far below 16 EiB")]
     pub const fn scale(self, numerator: u64, denominator: u64) -> Self {
         Self((self.0 as u128 * numerator as u128 / denominator as u128) as u64)
     }
