@@ -1,0 +1,8 @@
+//! Layer 0: what the operator said. One table; the struct, `--help`, the page and the checks derive from it.
+
+pub mod options;
+mod table;
+pub mod values;
+
+pub use options::{Config, OPTIONS, read};
+pub use table::{BadOption, Given, OptionDoc, Origin};

@@ -1,0 +1,282 @@
+//! The types of options: each reads its text and says, when it cannot, what a good one looks like.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::model::facts::{Media, Reserve};
+use crate::model::units::{Bytes, Millis};
+
+/// A secret: it has no way to be printed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// What pgpilot may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Mode {
+    /// Nothing is written.
+    Observe,
+    /// Plans are shown; a person applies them.
+    Recommend,
+    /// `serve` writes what needs no restart.
+    Apply,
+}
+
+/// How the connection to PostgreSQL is protected, with libpq's meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum TlsMode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// Which bounds the formulas get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum ProfileName {
+    Auto,
+    LowMemory,
+    Standard,
+    HighPerformance,
+    Custom,
+}
+
+/// A type whose values are words of a table.
+macro_rules! words {
+    ($type:ident : $($word:literal => $value:expr),+ $(,)?) => {
+        impl $type {
+            pub const WORDS: &[(&str, Self)] = &[$(($word, $value)),+];
+
+            pub fn as_label(self) -> &'static str {
+                Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| word)
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                let known = Self::WORDS.iter().find(|(word, _)| *word == text.trim());
+                known.map(|(_, value)| *value).ok_or_else(|| {
+                    let words: Vec<_> = Self::WORDS.iter().map(|(word, _)| *word).collect();
+                    format!("`{text}` is not one of {}", words.join(", "))
+                })
+            }
+        }
+    };
+}
+
+words!(Mode: "observe" => Self::Observe, "recommend" => Self::Recommend, "apply" => Self::Apply);
+words!(TlsMode:
+    "disable" => Self::Disable, "prefer" => Self::Prefer, "require" => Self::Require,
+    "verify-ca" => Self::VerifyCa, "verify-full" => Self::VerifyFull,
+);
+words!(ProfileName:
+    "auto" => Self::Auto, "low-memory" => Self::LowMemory, "standard" => Self::Standard,
+    "high-performance" => Self::HighPerformance, "custom" => Self::Custom,
+);
+
+/// A size with its unit, such as `8GB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Size(pub Bytes);
+
+impl TryFrom<String> for Size {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(Self)
+    }
+}
+
+/// A length of time with its unit, such as `15s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Period(pub Duration);
+
+impl TryFrom<String> for Period {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.parse()? {
+            Millis(0) => Err(format!("`{text}` is no length of time to wait: write at least 1ms")),
+            Millis(millis) => Ok(Self(Duration::from_millis(millis))),
+        }
+    }
+}
+
+/// A whole number from 1 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Count(pub u32);
+
+impl TryFrom<String> for Count {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.trim().parse() {
+            Ok(n) if n >= 1 => Ok(Self(n)),
+            _ => Err(format!("`{text}` is not a whole number from 1 on")),
+        }
+    }
+}
+
+/// `50%`, or a size such as `6GB`, or `0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ReserveText(pub Reserve);
+
+impl TryFrom<String> for ReserveText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bad =
+            || format!("`{text}` is neither a share such as 50% (at most 95%) nor a size such as 6GB nor 0");
+        if text.trim() == "0" {
+            return Ok(Self(Reserve::Size(Bytes(0))));
+        }
+        match text.trim().strip_suffix('%') {
+            Some(share) => match share.trim().parse() {
+                Ok(share) if share <= 95 => Ok(Self(Reserve::Percent(share))),
+                _ => Err(bad()),
+            },
+            None => text.parse().map(|size| Self(Reserve::Size(size))).map_err(|_| bad()),
+        }
+    }
+}
+
+/// What the data lies on; `zfs` says the file system and leaves the disks unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct StorageName {
+    pub media: Media,
+    /// The file system is ZFS, whatever lies below it.
+    pub zfs: bool,
+}
+
+const STORAGES: &[(&str, StorageName)] = &[
+    ("hdd", StorageName { media: Media::Hdd, zfs: false }),
+    ("ssd", StorageName { media: Media::Ssd, zfs: false }),
+    ("nvme", StorageName { media: Media::Nvme, zfs: false }),
+    ("network", StorageName { media: Media::Network, zfs: false }),
+    ("zfs", StorageName { media: Media::Unknown, zfs: true }),
+];
+
+impl TryFrom<String> for StorageName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let known = STORAGES.iter().find(|(name, ..)| *name == text.trim());
+        known
+            .map(|(_, storage)| *storage)
+            .ok_or_else(|| format!("`{text}` is not one of hdd, ssd, nvme, network, zfs"))
+    }
+}
+
+/// Names of settings, or all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Names {
+    #[default]
+    None,
+    These(Vec<String>),
+    All,
+}
+
+impl TryFrom<String> for Names {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let names: Vec<_> = text.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
+        match names.as_slice() {
+            [word] if word == "none" => Ok(Self::None),
+            [word] if word == "all" => Ok(Self::All),
+            _ if names.iter().all(|name| is_name(name)) => Ok(Self::These(names)),
+            _ => Err(format!("`{text}` is not a list of settings, `all` or `none`")),
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c))
+}
+
+/// An address and port to listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Listen(pub SocketAddr);
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // `:9187` is how postgres_exporter's users write "every address".
+        let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
+        full.parse().map(Self).map_err(|_| format!("`{text}` is no address and port"))
+    }
+}
+
+/// A text that must not be empty.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Text(pub String);
+
+impl TryFrom<String> for Text {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.contains('\0') { Err("`…` has a NUL character".to_owned()) } else { Ok(Self(text)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserve_is_a_share_or_a_size_and_zero_means_alone() {
+        let read = |text: &str| ReserveText::try_from(text.to_owned()).map(|reserve| reserve.0);
+        assert_eq!(read("50%"), Ok(Reserve::Percent(50)));
+        assert_eq!(read("6GB"), Ok(Reserve::Size(Bytes::gib(6))));
+        assert_eq!(read("0"), Ok(Reserve::Size(Bytes(0))));
+        for bad in ["100%", "6", "half", "-1%"] {
+            assert!(read(bad).unwrap_err().contains("50%"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_are_settings_all_or_none() {
+        let read = |text: &str| Names::try_from(text.to_owned());
+        assert_eq!(read("all"), Ok(Names::All));
+        assert_eq!(read("work_mem, jit"), Ok(Names::These(vec!["work_mem".to_owned(), "jit".to_owned()])));
+        assert!(read("work mem").is_err());
+    }
+
+    #[test]
+    fn a_bare_port_listens_everywhere() {
+        assert_eq!(Listen::try_from(":9187".to_owned()).unwrap().0.to_string(), "0.0.0.0:9187");
+        assert!(Listen::try_from("9187".to_owned()).is_err());
+    }
+
+    #[test]
+    fn a_secret_cannot_be_printed() {
+        assert!(!format!("{:?}", Secret::new("hunter2")).contains("hunter2"));
+    }
+}

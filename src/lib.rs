@@ -1,0 +1,16 @@
+//! pgpilot fits PostgreSQL to its machine, exports its metrics, and takes back what does harm.
+//!
+//! Four layers; imports point down only, and `tests/layers.rs` says so:
+//!
+//! | layer | modules | what they do |
+//! |---|---|---|
+//! | 3 | `loops`, `serve` | a tick, one call down; HTTP from a snapshot |
+//! | 2 | `client`, `collect`, `apply` | speak a protocol, read, write |
+//! | 1 | `tune`, `lifecycle` | decide: pure functions of values |
+//! | 0 | `model`, `config` | words and options |
+//!
+//! `app`, `cli` and `docs` stand above and put the parts together.
+
+pub mod client;
+pub mod config;
+pub mod model;

@@ -1,0 +1,101 @@
+//! Our neutral form of a scrape: collectors fill it, two encoders print it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// The type of a metric family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows. Named `…_total`, except where a name is kept for the sake of existing dashboards.
+    Counter,
+    Gauge,
+    /// Always 1; what it says stands in its labels. Named `…_info`.
+    Info,
+}
+
+impl Kind {
+    pub const fn as_label(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Info => "info",
+        }
+    }
+}
+
+pub type Labels = Vec<(Cow<'static, str>, String)>;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub labels: Labels,
+    pub value: f64,
+}
+
+/// All samples of one name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family {
+    /// The name as it is exposed, `_total` and `_info` included.
+    pub name: Cow<'static, str>,
+    pub kind: Kind,
+    pub help: Cow<'static, str>,
+    pub samples: Vec<Sample>,
+}
+
+impl Family {
+    /// A family of one sample without labels.
+    pub fn single(name: &'static str, kind: Kind, help: &'static str, value: f64) -> Self {
+        Self { name: name.into(), kind, help: help.into(), samples: vec![Sample { labels: vec![], value }] }
+    }
+}
+
+/// One scrape: families by name, no label set twice in a family.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    families: BTreeMap<Cow<'static, str>, Family>,
+    /// Samples that were left out because their name and labels were there already.
+    pub duplicates: u64,
+}
+
+impl Snapshot {
+    /// Adds families; a label set that is there already is left out and counted, since one double series
+    /// makes Prometheus refuse everything else.
+    pub fn extend(&mut self, families: impl IntoIterator<Item = Family>) {
+        for family in families {
+            let Family { name, kind, help, samples } = family;
+            let held = self.families.entry(name.clone()).or_insert_with(|| Family {
+                name,
+                kind,
+                help,
+                samples: Vec::with_capacity(samples.len()),
+            });
+            for sample in samples {
+                if held.samples.iter().any(|known| known.labels == sample.labels) {
+                    self.duplicates += 1;
+                } else {
+                    held.samples.push(sample);
+                }
+            }
+        }
+    }
+
+    pub fn families(&self) -> impl Iterator<Item = &Family> {
+        self.families.values()
+    }
+
+    pub fn series(&self) -> usize {
+        self.families.values().map(|family| family.samples.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_double_series_is_left_out_and_counted() {
+        let mut snapshot = Snapshot::default();
+        let family = || Family::single("pg_up", Kind::Gauge, "Whether it is up.", 1.0);
+        snapshot.extend([family(), family()]);
+        assert_eq!((snapshot.series(), snapshot.duplicates), (1, 1));
+    }
+}

@@ -1,0 +1,9 @@
+//! Layer 0: the words that everyone shares. Values only: no clock, no socket, no file.
+
+pub mod change;
+pub mod facts;
+pub mod metric;
+pub mod plan;
+pub mod postgres;
+pub mod setting;
+pub mod units;
