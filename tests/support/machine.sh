@@ -17,7 +17,9 @@ as_root() {
 apt_lists() {
   have apt-get || { echo "no apt-get here: this is neither Debian nor Ubuntu" >&2; return 1; }
   [[ -n ${apt_lists_fetched:-} ]] && return
-  as_root apt-get update -qq && apt_lists_fetched=yes
+  # One repository out of reach is no reason to stop: what is missing shows when it is installed.
+  as_root apt-get update -qq || echo "apt-get update did not succeed; going on with the lists that are here" >&2
+  apt_lists_fetched=yes
 }
 
 apt_has() { [[ $(apt-cache policy "$1" 2>/dev/null | awk '/Candidate:/ { print $2 }') == [0-9]* ]]; }
