@@ -11,6 +11,8 @@
 //!
 //! `app`, `cli` and `docs` stand above and put the parts together.
 
+pub mod apply;
 pub mod client;
 pub mod config;
+pub mod lifecycle;
 pub mod model;

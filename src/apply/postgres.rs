@@ -1,0 +1,153 @@
+//! Hands for PostgreSQL's settings: ALTER SYSTEM one by one, one reload for all, and a look at what came of it.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{Hands, Said};
+use crate::client::Target;
+use crate::client::catalog;
+use crate::client::postgres::{Lane, PgError, Session};
+use crate::lifecycle::{Event, Found, InForce, verdict};
+use crate::model::change::{Change, State, Subject};
+use crate::model::setting::{Value, quote, quote_name, split_list};
+
+/// How long a reload may take to reach our own session: it is a signal, and our session waits for it.
+const RELOAD_DEADLINE: Duration = Duration::from_secs(5);
+const RELOAD_POLL: Duration = Duration::from_millis(10);
+
+/// Settings whose value is a list of names, each quoted by itself.
+const LISTS: &[&str] = &["shared_preload_libraries", "session_preload_libraries", "local_preload_libraries"];
+
+/// An open session and the way to a new one.
+pub struct PgHands<'a> {
+    pub session: Session,
+    pub target: &'a Target,
+    pub lane: Lane,
+    /// How long a server that went away is waited for.
+    pub patience: Duration,
+}
+
+impl Hands for PgHands<'_> {
+    async fn read(&mut self, subjects: &[Subject]) -> Result<Vec<Found>, PgError> {
+        let entries = catalog::auto_conf(&self.session).await?;
+        let found = subjects.iter().map(|subject| Found {
+            subject: subject.clone(),
+            state: State::Setting(entries.get(subject.name()).cloned()),
+        });
+        Ok(found.collect())
+    }
+
+    async fn write(&mut self, states: &[(Subject, State)]) -> Result<Said, PgError> {
+        for (subject, state) in states {
+            let Some(sql) = alter_system(subject, state) else {
+                let note = format!(
+                    "{}: {state} has no spelling that ALTER SYSTEM stores as it stands",
+                    subject.name()
+                );
+                return Ok(Said { event: Event::Refused, note: Some(note) });
+            };
+            match self.session.run(&format!("setting {} to {state}", subject.name()), &sql).await {
+                Ok(()) => {}
+                Err(error) if error.is_lost() => return Err(error),
+                Err(error) => return Ok(Said { event: Event::Refused, note: Some(chain(&error)) }),
+            }
+        }
+        Ok(Event::Written.into())
+    }
+
+    /// `pg_reload_conf()` says true even when the files are refused; only the load time tells.
+    async fn load(&mut self) -> Result<Said, PgError> {
+        let before = self.load_time().await?;
+        self.session.run("reloading the configuration", "SELECT pg_reload_conf()").await?;
+        let deadline = Instant::now() + RELOAD_DEADLINE;
+        while Instant::now() < deadline {
+            sleep(RELOAD_POLL).await;
+            if self.load_time().await? != before {
+                return Ok(Event::Loaded.into());
+            }
+        }
+        let note = "pg_conf_load_time() did not move; the server's log says which line it refused".to_owned();
+        Ok(Said { event: Event::NotLoaded, note: Some(note) })
+    }
+
+    async fn verify(&mut self, change: &Change) -> Result<Said, PgError> {
+        let subjects: Vec<_> = change.moves.iter().map(|m| m.subject.clone()).collect();
+        let names: Vec<_> = subjects.iter().map(Subject::name).collect();
+        let entries = self.read(&subjects).await?;
+        let settings = catalog::settings(&self.session, &names).await?;
+        let server_started_ms = catalog::started_ms(&self.session).await?;
+        let (event, note) = verdict(change, &InForce { entries, settings, server_started_ms });
+        Ok(Said { event, note })
+    }
+
+    async fn reconnect(&mut self) -> Result<(), PgError> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            match self.target.connect(&self.lane).await {
+                Ok(session) => {
+                    self.session = session;
+                    return Ok(());
+                }
+                Err(error) if Instant::now() > deadline || error.is_refused() => return Err(error),
+                Err(_) => sleep(Duration::from_millis(250)).await,
+            }
+        }
+    }
+}
+
+impl PgHands<'_> {
+    async fn load_time(&self) -> Result<String, PgError> {
+        let row =
+            self.session.row("reading pg_conf_load_time()", "SELECT pg_conf_load_time()::text AS at").await?;
+        Ok(row.text("at"))
+    }
+}
+
+/// The statement that brings a subject into a state; none where ALTER SYSTEM cannot express it.
+fn alter_system(subject: &Subject, state: &State) -> Option<String> {
+    let name = quote_name(subject.name());
+    let State::Setting(entry) = state;
+    let Some(text) = entry else { return Some(format!("ALTER SYSTEM RESET {name}")) };
+    let literal =
+        if LISTS.contains(&subject.name()) { Value::List(split_list(text)).to_sql()? } else { quote(text) };
+    Some(format!("ALTER SYSTEM SET {name} TO {literal}"))
+}
+
+/// An error and its causes on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        text = format!("{text}: {source}");
+        inner = source;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sql(name: &str, entry: Option<&str>) -> Option<String> {
+        alter_system(&Subject::PgSetting(name.to_owned()), &State::Setting(entry.map(ToOwned::to_owned)))
+    }
+
+    #[test]
+    fn statements_are_quoted_and_lists_go_element_by_element() {
+        let rows = [
+            ("work_mem", Some("64MB"), Some("ALTER SYSTEM SET \"work_mem\" TO '64MB'")),
+            ("work_mem", None, Some("ALTER SYSTEM RESET \"work_mem\"")),
+            ("a.b", Some("o'x"), Some("ALTER SYSTEM SET \"a\".\"b\" TO 'o''x'")),
+            (
+                "shared_preload_libraries",
+                Some("a, b"),
+                Some("ALTER SYSTEM SET \"shared_preload_libraries\" TO 'a', 'b'"),
+            ),
+            ("shared_preload_libraries", Some(""), None),
+        ];
+        for (name, entry, want) in rows {
+            assert_eq!(sql(name, entry).as_deref(), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the journal's records say: which entries are ours, what is held back, what is still in flight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::model::change::{Cause, Change, Phase, Reason, State};
+use crate::model::facts::{Hold, Ours};
+
+/// A change as it stands in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub id: i64,
+    pub change: Change,
+    pub phase: Phase,
+    /// When it came into that phase.
+    pub since: Timestamp,
+    /// What was said at the last step, such as the server's refusal.
+    pub note: Option<String>,
+}
+
+/// How long a value that was undone is not proposed again; doubles with each time.
+///
+/// An hour outlasts a restart of the stack and a typical checkpoint cycle, so that a refusal by a passing state of
+/// the server is not repeated within it.
+const COOL_DOWN: SignedDuration = SignedDuration::from_hours(1);
+
+/// The cool-down doubles no further: 2⁷ hours are more than five days.
+const MOST_DOUBLINGS: u32 = 7;
+
+/// Reads the records of one data directory, oldest first.
+pub fn ours(records: &[Record], system_identifier: &str) -> Ours {
+    let records: Vec<_> =
+        records.iter().filter(|r| r.change.system_identifier == system_identifier).collect();
+    Ours { written: written(&records), held: held(&records) }
+}
+
+/// Changes between their first write and their verdict, oldest first: to be finished or undone before anything else.
+pub fn in_flight(records: &[Record]) -> impl Iterator<Item = &Record> {
+    records.iter().filter(|record| record.phase.is_in_flight())
+}
+
+/// Entries of changes that stand. One that was taken back counts as never made: its former entry may be a person's.
+fn written(records: &[&Record]) -> BTreeMap<String, Option<String>> {
+    let taken_back: BTreeSet<i64> =
+        records.iter().filter(|r| stands(r)).filter_map(|r| rollback_of(r)).collect();
+    let standing =
+        records.iter().filter(|r| stands(r) && rollback_of(r).is_none() && !taken_back.contains(&r.id));
+    let moves = standing.flat_map(|r| &r.change.moves);
+    moves
+        .map(|m| {
+            let State::Setting(entry) = &m.desired;
+            (m.subject.name().to_owned(), entry.clone())
+        })
+        .collect()
+}
+
+const fn stands(record: &Record) -> bool {
+    matches!(record.phase, Phase::Kept | Phase::AwaitingRestart)
+}
+
+const fn rollback_of(record: &Record) -> Option<i64> {
+    match record.change.cause {
+        Cause::Rollback(id) => Some(id),
+        Cause::Plan => None,
+    }
+}
+
+/// Values that were undone or taken back, until a later change of the same setting stands.
+fn held(records: &[&Record]) -> Vec<Hold> {
+    let mut holds: BTreeMap<&str, (u32, Hold)> = BTreeMap::new();
+    for record in records {
+        for m in &record.change.moves {
+            let name = m.subject.name();
+            match hold(record, name, holds.get(name).map_or(0, |(times, _)| *times)) {
+                Verdict::Holds(times, held) => drop(holds.insert(name, (times, held))),
+                Verdict::Frees => drop(holds.remove(name)),
+                Verdict::Nothing => {}
+            }
+        }
+    }
+    holds.into_values().map(|(_, hold)| hold).collect()
+}
+
+enum Verdict {
+    Holds(u32, Hold),
+    Frees,
+    Nothing,
+}
+
+fn hold(record: &Record, name: &str, times_before: u32) -> Verdict {
+    match (&record.phase, &record.change.cause) {
+        (Phase::Kept | Phase::AwaitingRestart, Cause::Rollback(id)) => Verdict::Holds(
+            0,
+            Hold {
+                name: name.to_owned(),
+                until: None,
+                why: format!("change {id} was taken back; `pgpilot apply --only {name}` tries it again"),
+            },
+        ),
+        (Phase::Kept | Phase::AwaitingRestart, Cause::Plan) => Verdict::Frees,
+        (Phase::Reverted(why), Cause::Plan) if blames_the_value(*why) => {
+            let doublings = times_before.min(MOST_DOUBLINGS);
+            let until = record.since.checked_add(COOL_DOWN * (1 << doublings)).ok();
+            let why = format!("change {} was undone: {}", record.id, why.sentence());
+            Verdict::Holds(times_before + 1, Hold { name: name.to_owned(), until, why })
+        }
+        _ => Verdict::Nothing,
+    }
+}
+
+/// An interruption says nothing about the value.
+const fn blames_the_value(reason: Reason) -> bool {
+    matches!(reason, Reason::WriteFailed | Reason::LoadRefused | Reason::NotInForce)
+}
