@@ -11,8 +11,13 @@
 //!
 //! `app`, `cli` and `docs` stand above and put the parts together.
 
+// So that tests in here and in `tests/` can share helpers that say `pgpilot::`.
+#[cfg(test)]
+extern crate self as pgpilot;
+
 pub mod apply;
 pub mod client;
+pub mod collect;
 pub mod config;
 pub mod lifecycle;
 pub mod model;

@@ -1,3 +1,6 @@
 //! What several test binaries share.
 
+pub(crate) mod cli;
 pub(crate) mod pg;
+pub(crate) mod sql;
+pub(crate) mod way;
