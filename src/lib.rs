@@ -21,3 +21,4 @@ pub mod collect;
 pub mod config;
 pub mod lifecycle;
 pub mod model;
+pub mod tune;
