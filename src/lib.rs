@@ -15,10 +15,15 @@
 #[cfg(test)]
 extern crate self as pgpilot;
 
+pub mod app;
 pub mod apply;
+pub mod cli;
 pub mod client;
 pub mod collect;
 pub mod config;
+pub mod docs;
 pub mod lifecycle;
+pub mod loops;
 pub mod model;
+pub mod serve;
 pub mod tune;

@@ -4,3 +4,4 @@ pub(crate) mod cli;
 pub(crate) mod pg;
 pub(crate) mod sql;
 pub(crate) mod way;
+pub(crate) mod web;
