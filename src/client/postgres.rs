@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::reach::Reach;
 use super::target::Target;
 use super::tls::{TlsError, client_config};
 use crate::config::values::TlsMode;
@@ -103,16 +104,27 @@ impl PgError {
     /// What an operator can do about it, if there is something.
     pub fn hint(&self) -> Option<&'static str> {
         let by_code = self.sqlstate().and_then(|code| HINTS.iter().find(|(known, _)| *known == code));
-        match (by_code, self) {
-            (Some((_, hint)), _) => Some(hint),
-            (None, Self::Connect { .. } | Self::ConnectTimeout { .. }) => {
-                Some("check host and port, that the server runs, and that both containers share a network")
-            }
-            (None, Self::Tls { .. }) => Some("check PGSSLMODE and the certificate files"),
-            (None, Self::Statement { .. } | Self::Timeout { .. } | Self::NotTried) => None,
-        }
+        let reach = Reach::of(self);
+        let by_reach = REACH_HINTS.iter().find(|(known, _)| known.contains(&reach)).map(|(_, hint)| *hint);
+        let connecting =
+            matches!(self, Self::Connect { .. } | Self::Tls { .. } | Self::ConnectTimeout { .. });
+        by_code.map(|(_, hint)| *hint).or(by_reach.filter(|_| connecting))
     }
 }
+
+/// What to do where the server cannot be had, whatever it says.
+const REACH_HINTS: &[(&[Reach], &str)] = &[
+    (
+        &[Reach::Refusing, Reach::Dns, Reach::Timeout, Reach::Other],
+        "check host and port, that the server runs, and that both containers share a network",
+    ),
+    (
+        &[Reach::Tls],
+        "check PGSSLMODE, and that PGSSLROOTCERT names the authority that signed the server's certificate",
+    ),
+    (&[Reach::TooManyClients], "close sessions that are not needed, or raise max_connections"),
+    (&[Reach::Starting], "wait: the server starts, stops or recovers"),
+];
 
 /// Codes that a person can do something about.
 const HINTS: &[(&str, &str)] = &[
