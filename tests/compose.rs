@@ -8,6 +8,8 @@
     reason = "this file is tests and what they need; clippy sees only the functions marked #[test] as such"
 )]
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -15,6 +17,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use support::pg::skip;
 
 /// Compiling in the image takes minutes where no layer is cached.
 const BUILD: Duration = Duration::from_secs(25 * 60);
@@ -34,7 +38,7 @@ const IMAGE: &str = "pgpilot:test";
 
 #[test]
 fn the_complete_stack_tunes_itself_and_is_scraped() {
-    let Some(_turn) = engine("the_complete_stack_tunes_itself_and_is_scraped") else { return };
+    let Some(_turn) = engine() else { return };
     let (postgres, pilot, prometheus) = (free_port(), free_port(), free_port());
     let stack = Project::new("stack", STACK)
         .with("POSTGRES_PORT", postgres)
@@ -76,7 +80,7 @@ fn the_complete_stack_tunes_itself_and_is_scraped() {
 
 #[test]
 fn the_sidecar_tunes_a_server_that_is_up() {
-    let Some(_turn) = engine("the_sidecar_tunes_a_server_that_is_up") else { return };
+    let Some(_turn) = engine() else { return };
     let theirs = Theirs::start();
     let url = format!("postgres://postgres:{}@{}:5432/postgres", Theirs::PASSWORD, theirs.name);
     let sidecar = Project::new("sidecar", SIDECAR)
@@ -128,10 +132,10 @@ fn assert_tuned(psql: impl Fn(&str) -> String) {
 /// The turn to use the engine, or nothing where there is none: then the skip is told.
 ///
 /// One test at a time, because both build the same image, and a compiler in each of them outgrows a small machine.
-fn engine(test: &str) -> Option<File> {
+fn engine() -> Option<File> {
     if docker(&["version"], CALL).status != Some(0) || docker(&["compose", "version"], CALL).status != Some(0)
     {
-        skip(test, "no Docker engine with compose answers");
+        skip("no Docker engine with compose answers");
         return None;
     }
     let turn = File::create(std::env::temp_dir().join("pgpilot-compose-test.lock")).unwrap();
@@ -139,7 +143,7 @@ fn engine(test: &str) -> Option<File> {
     for image in images() {
         let found = docker(&["image", "inspect", &image], CALL).status == Some(0);
         if !found && docker(&["pull", "-q", &image], PULL).status != Some(0) {
-            skip(test, &format!("the image {image} is not here and cannot be pulled"));
+            skip(&format!("the image {image} is not here and cannot be pulled"));
             return None;
         }
     }
@@ -155,15 +159,6 @@ fn images() -> BTreeSet<String> {
     let compose = docker(&["compose", "-f", STACK, "config", "--images"], CALL).expect_success();
     let compose = compose.lines().filter(|image| !image.starts_with("pgpilot:")).map(str::to_owned);
     from.chain(compose).collect()
-}
-
-/// Loud, because a test that did not run must not look like one that passed. `check` lists the file's lines.
-fn skip(test: &str, why: &str) {
-    eprintln!("SKIPPED {test}: {why}");
-    if let Some(path) = std::env::var_os("PGPILOT_TEST_SKIPPED") {
-        let mut file = File::options().append(true).create(true).open(path).unwrap();
-        writeln!(file, "{test}: {why}").unwrap();
-    }
 }
 
 /// A compose project under a name of its own, gone with its volumes when it is dropped.

@@ -2,6 +2,11 @@
 //!
 //! Binaries are looked for in `$PGPILOT_TEST_PG_<major>`, the test cache and Debian's folder; `./check` fetches them.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test stops at what it did not expect, and says what it left out"
+)]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -153,12 +158,14 @@ fn is_ready(line: &str) -> bool {
     line.trim() == "ready"
 }
 
-/// Says that something could not be tested, where `./check` collects it and on the terminal.
-pub fn skip(what: &str) {
-    eprintln!("SKIPPED: {what}");
+/// Says that a test did not run, or not in whole, on the terminal and where `./check` collects it by the test's name.
+pub fn skip(why: &str) {
+    let thread = std::thread::current();
+    let line = format!("{}: {why}", thread.name().unwrap_or("a test").replace("::", "."));
+    eprintln!("SKIPPED {line}");
     if let Some(file) = std::env::var_os("PGPILOT_TEST_SKIPPED") {
         let mut list = OpenOptions::new().append(true).create(true).open(file).unwrap();
-        writeln!(list, "{what}").unwrap();
+        writeln!(list, "{line}").unwrap();
     }
 }
 
