@@ -11,8 +11,19 @@
 //!
 //! `app`, `cli` and `docs` stand above and put the parts together.
 
+// So that tests in here and in `tests/` can share helpers that say `pgpilot::`.
+#[cfg(test)]
+extern crate self as pgpilot;
+
+pub mod app;
 pub mod apply;
+pub mod cli;
 pub mod client;
+pub mod collect;
 pub mod config;
+pub mod docs;
 pub mod lifecycle;
+pub mod loops;
 pub mod model;
+pub mod serve;
+pub mod tune;

@@ -103,6 +103,17 @@ impl Journal {
         Ok(Self { db, name })
     }
 
+    /// An empty journal in memory, for looking and planning where none can be had on disk.
+    ///
+    /// # Errors
+    /// When SQLite cannot be started at all.
+    pub fn detached() -> Result<Self, JournalError> {
+        let db = Connection::open_in_memory()?;
+        db.execute_batch(SCHEMA)?;
+        let name = name_of(&db)?;
+        Ok(Self { db, name })
+    }
+
     /// Writes down a change that nothing has been done for, and returns its id.
     ///
     /// # Errors

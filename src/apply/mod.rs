@@ -1,9 +1,12 @@
 //! Layer 2: does exactly what a change orders, with the journal written first.
 
+mod grants;
 pub mod journal;
 pub mod lock;
 pub mod postgres;
 pub mod run;
+pub mod setup;
+pub mod wrapper;
 
 use crate::client::postgres::PgError;
 use crate::lifecycle::{Event, Found};

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Hands, Said};
+use super::{Hands, Said, wrapper};
 use crate::client::Target;
 use crate::client::catalog;
 use crate::client::postgres::{Lane, PgError, Session};
 use crate::lifecycle::{Event, Found, InForce, verdict};
 use crate::model::change::{Change, State, Subject};
+use crate::model::error::chain;
 use crate::model::setting::{Value, quote, quote_name, split_list};
 
 /// How long a reload may take to reach our own session: it is a signal, and our session waits for it.
@@ -26,6 +27,8 @@ pub struct PgHands<'a> {
     pub lane: Lane,
     /// How long a server that went away is waited for.
     pub patience: Duration,
+    /// Whether we write through `pgpilot.alter_system`; none: not asked yet.
+    pub wrapped: Option<bool>,
 }
 
 impl Hands for PgHands<'_> {
@@ -39,8 +42,9 @@ impl Hands for PgHands<'_> {
     }
 
     async fn write(&mut self, states: &[(Subject, State)]) -> Result<Said, PgError> {
+        let wrapped = self.is_wrapped().await?;
         for (subject, state) in states {
-            let Some(sql) = alter_system(subject, state) else {
+            let Some(sql) = statement(subject, state, wrapped) else {
                 let note = format!(
                     "{}: {state} has no spelling that ALTER SYSTEM stores as it stands",
                     subject.name()
@@ -97,6 +101,18 @@ impl Hands for PgHands<'_> {
 }
 
 impl PgHands<'_> {
+    /// Before 15 only a superuser may ALTER SYSTEM; everyone else needs the function that `setup` makes.
+    async fn is_wrapped(&mut self) -> Result<bool, PgError> {
+        const SQL: &str = "SELECT current_setting('server_version_num')::int < 150000 \
+                           AND current_setting('is_superuser') = 'off' AS wrapped";
+        let wrapped = match self.wrapped {
+            Some(known) => known,
+            None => self.session.row("asking how to write settings", SQL).await?.is_true("wrapped"),
+        };
+        self.wrapped = Some(wrapped);
+        Ok(wrapped)
+    }
+
     async fn load_time(&self) -> Result<String, PgError> {
         let row =
             self.session.row("reading pg_conf_load_time()", "SELECT pg_conf_load_time()::text AS at").await?;
@@ -105,33 +121,24 @@ impl PgHands<'_> {
 }
 
 /// The statement that brings a subject into a state; none where ALTER SYSTEM cannot express it.
-fn alter_system(subject: &Subject, state: &State) -> Option<String> {
-    let name = quote_name(subject.name());
-    let State::Setting(entry) = state;
-    let Some(text) = entry else { return Some(format!("ALTER SYSTEM RESET {name}")) };
-    let literal =
-        if LISTS.contains(&subject.name()) { Value::List(split_list(text)).to_sql()? } else { quote(text) };
-    Some(format!("ALTER SYSTEM SET {name} TO {literal}"))
+fn statement(subject: &Subject, State::Setting(entry): &State, wrapped: bool) -> Option<String> {
+    if wrapped {
+        return Some(wrapper::call(subject.name(), entry.as_deref()));
+    }
+    alter_system(subject.name(), entry.as_deref())
 }
 
-/// An error and its causes on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        text = format!("{text}: {source}");
-        inner = source;
-    }
-    text
+fn alter_system(setting: &str, entry: Option<&str>) -> Option<String> {
+    let name = quote_name(setting);
+    let Some(text) = entry else { return Some(format!("ALTER SYSTEM RESET {name}")) };
+    let is_list = LISTS.contains(&setting);
+    let literal = if is_list { Value::List(split_list(text)).to_sql()? } else { quote(text) };
+    Some(format!("ALTER SYSTEM SET {name} TO {literal}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn sql(name: &str, entry: Option<&str>) -> Option<String> {
-        alter_system(&Subject::PgSetting(name.to_owned()), &State::Setting(entry.map(ToOwned::to_owned)))
-    }
 
     #[test]
     fn statements_are_quoted_and_lists_go_element_by_element() {
@@ -147,7 +154,7 @@ mod tests {
             ("shared_preload_libraries", Some(""), None),
         ];
         for (name, entry, want) in rows {
-            assert_eq!(sql(name, entry).as_deref(), want, "{name}");
+            assert_eq!(alter_system(name, entry).as_deref(), want, "{name}");
         }
     }
 }

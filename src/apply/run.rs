@@ -28,6 +28,8 @@ pub struct Ended {
     pub id: i64,
     pub phase: Phase,
     pub note: Option<String>,
+    /// How many settings it moves.
+    pub settings: usize,
 }
 
 /// Begins a new change and carries it as far as it goes.
@@ -123,7 +125,7 @@ impl<H: Hands, N: Fn() -> Timestamp> Run<'_, H, N> {
             }
             (phase, order) = (next, then);
         }
-        Ok(Ended { id: self.id, phase, note })
+        Ok(Ended { id: self.id, phase, note, settings: self.change.moves.len() })
     }
 
     /// Does an order; when the server goes away meanwhile, waits for it and looks at what stands there now.

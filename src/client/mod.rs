@@ -2,8 +2,12 @@
 
 pub mod catalog;
 pub mod http;
+mod place;
 pub mod postgres;
+mod reach;
 mod target;
 mod tls;
 
-pub use target::{Target, TargetError};
+pub use place::Place;
+pub use reach::Reach;
+pub use target::{Target, TargetError, Wanted};

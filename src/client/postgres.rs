@@ -23,6 +23,8 @@ pub enum PgError {
     Statement { doing: String, source: Cause },
     #[error("{doing}: no answer within {after:?}")]
     Timeout { doing: String, after: Duration },
+    #[error("the server was not asked")]
+    NotTried,
 }
 
 /// The driver's error in one sentence, with the server's code where it gave one.
@@ -71,10 +73,10 @@ fn deepest(error: &dyn std::error::Error) -> String {
 }
 
 impl PgError {
-    fn cause(&self) -> Option<&Cause> {
+    const fn cause(&self) -> Option<&Cause> {
         match self {
             Self::Connect { source, .. } | Self::Statement { source, .. } => Some(source),
-            Self::Tls { .. } | Self::ConnectTimeout { .. } | Self::Timeout { .. } => None,
+            Self::Tls { .. } | Self::ConnectTimeout { .. } | Self::Timeout { .. } | Self::NotTried => None,
         }
     }
 
@@ -86,9 +88,8 @@ impl PgError {
     /// The session cannot be used again; a new one may be had.
     pub fn is_lost(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Tls { .. } | Self::ConnectTimeout { .. } | Self::Timeout { .. } => {
-                true
-            }
+            Self::Connect { .. } | Self::Tls { .. } | Self::ConnectTimeout { .. } => true,
+            Self::Timeout { .. } | Self::NotTried => true,
             Self::Statement { source, .. } => source.lost,
         }
     }
@@ -108,7 +109,7 @@ impl PgError {
                 Some("check host and port, that the server runs, and that both containers share a network")
             }
             (None, Self::Tls { .. }) => Some("check PGSSLMODE and the certificate files"),
-            (None, Self::Statement { .. } | Self::Timeout { .. }) => None,
+            (None, Self::Statement { .. } | Self::Timeout { .. } | Self::NotTried) => None,
         }
     }
 }
@@ -211,6 +212,11 @@ impl TextRow {
     /// The text of a column; none for NULL and for a column that is not there.
     pub fn get(&self, column: &str) -> Option<&str> {
         self.0.try_get(column).ok().flatten()
+    }
+
+    /// The names of all columns, in their order.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.0.columns().iter().map(tokio_postgres::SimpleColumn::name)
     }
 
     /// A text that is there, or empty.

@@ -65,6 +65,9 @@ pub struct Declared {
     pub servers: u32,
     pub cpus: Option<u32>,
     pub storage: Option<Media>,
+    /// The data lies on ZFS, whatever lies below it.
+    #[serde(default)]
+    pub zfs: bool,
     pub shm: Option<Bytes>,
     pub wal_disk_free: Option<Bytes>,
     /// The sum of the clients' connection pools.
@@ -79,6 +82,7 @@ impl Default for Declared {
             servers: 1,
             cpus: None,
             storage: None,
+            zfs: false,
             shm: None,
             wal_disk_free: None,
             client_connections: None,

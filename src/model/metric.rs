@@ -48,6 +48,34 @@ impl Family {
     }
 }
 
+/// What is known of a family before it has a sample: the reference page and the tests read this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Desc {
+    /// As [`Family::name`].
+    pub name: &'static str,
+    pub kind: Kind,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+impl Desc {
+    /// A sample with the values of the labels in their order.
+    pub fn sample(&self, labels: &[&str], value: f64) -> Sample {
+        debug_assert_eq!(labels.len(), self.labels.len(), "{}", self.name);
+        let pair = |(name, text): (&&'static str, &&str)| (Cow::Borrowed(*name), (*text).to_owned());
+        Sample { labels: self.labels.iter().zip(labels).map(pair).collect(), value }
+    }
+
+    pub fn family(&self, samples: Vec<Sample>) -> Family {
+        Family { name: self.name.into(), kind: self.kind, help: self.help.into(), samples }
+    }
+
+    /// The family of one sample without labels.
+    pub fn single(&self, value: f64) -> Family {
+        self.family(vec![self.sample(&[], value)])
+    }
+}
+
 /// One scrape: families by name, no label set twice in a family.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
@@ -57,8 +85,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Adds families; a label set that is there already is left out and counted, since one double series
-    /// makes Prometheus refuse everything else.
+    /// Adds families; control characters in label values become spaces, for some readers refuse a whole scrape over
+    /// one. A label set that is there already is left out and counted, since one double series makes Prometheus refuse
+    /// everything else.
     pub fn extend(&mut self, families: impl IntoIterator<Item = Family>) {
         for family in families {
             let Family { name, kind, help, samples } = family;
@@ -68,7 +97,8 @@ impl Snapshot {
                 help,
                 samples: Vec::with_capacity(samples.len()),
             });
-            for sample in samples {
+            for mut sample in samples {
+                sample.labels.iter_mut().for_each(|(_, text)| clean(text));
                 if held.samples.iter().any(|known| known.labels == sample.labels) {
                     self.duplicates += 1;
                 } else {
@@ -84,6 +114,12 @@ impl Snapshot {
 
     pub fn series(&self) -> usize {
         self.families.values().map(|family| family.samples.len()).sum()
+    }
+}
+
+fn clean(text: &mut String) {
+    if text.contains(char::is_control) {
+        *text = text.replace(char::is_control, " ");
     }
 }
 

@@ -25,7 +25,8 @@ pub struct Budget {
     pub memory: Bytes,
     /// Where the memory figure comes from, in words.
     pub how: String,
-    pub cpus: u32,
+    /// None: neither seen nor declared.
+    pub cpus: Option<u32>,
     /// The sum of the whole plan's memory; at most 85 % of `memory`.
     pub planned: Bytes,
     pub limit: Bytes,
@@ -95,6 +96,18 @@ pub enum Block {
 }
 
 impl Block {
+    /// Every reason: a metric has a sample of each.
+    pub const ALL: [Self; 8] = [
+        Self::CommandLine,
+        Self::ByHand,
+        Self::Override,
+        Self::NoRight,
+        Self::OverBudget,
+        Self::NotAccepted,
+        Self::Held,
+        Self::ReadOnly,
+    ];
+
     pub const fn as_label(self) -> &'static str {
         match self {
             Self::CommandLine => "command_line",

@@ -69,6 +69,9 @@ pub struct Role {
     pub sees_file_settings: bool,
     /// `pgpilot.host_file` is there and ours to call, or we are superuser.
     pub reads_host: bool,
+    /// Member of `pg_monitor`, without which the sessions and sizes of others are hidden.
+    #[serde(default)]
+    pub monitors: bool,
 }
 
 impl Role {

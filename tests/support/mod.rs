@@ -1,3 +1,7 @@
 //! What several test binaries share.
 
+pub(crate) mod cli;
 pub(crate) mod pg;
+pub(crate) mod sql;
+pub(crate) mod way;
+pub(crate) mod web;

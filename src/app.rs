@@ -1,0 +1,323 @@
+//! Where the parts are put together: the process's environment and clock are read here and nowhere else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::apply::journal::Journal;
+use crate::apply::postgres::PgHands;
+use crate::client::Target;
+use crate::client::postgres::{Lane, PgError};
+use crate::config::values::{Names, ProfileName};
+use crate::config::{Config, Given, OPTIONS, Origin, read};
+use crate::loops::tuning::{PATIENCE, TuneError, Tuning, View};
+use crate::model::error::chain;
+use crate::model::facts::{Declared, Facts, Ours};
+use crate::serve::board::Board;
+use crate::serve::{Pace, Scraper};
+use crate::tune::{Custom, Policy, TakeOver};
+
+/// The one place where the wall clock is read.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The process's environment as far as it concerns us.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    pub given: Given,
+    /// Files of `…_FILE` variables that could not be read.
+    pub unreadable: Vec<String>,
+    /// Variables that look like ours and are not.
+    pub unknown: Vec<String>,
+}
+
+/// What is wrong with the options, a sentence each.
+pub type Bad = Vec<String>;
+
+impl Environment {
+    /// All options, the unusable ones by their defaults, and what is wrong with those.
+    pub fn lenient(&self) -> (Config, Bad) {
+        let (mut given, mut said) = (self.given.clone(), vec![]);
+        loop {
+            match read(&given) {
+                Ok(config) => return (config, said),
+                Err(bad) => {
+                    for option in bad {
+                        given.0.remove(option.name);
+                        said.push(option.to_string());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reads the environment, and the files that secrets are given by.
+pub fn environment() -> Environment {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+    gather(variables.collect(), |path| std::fs::read_to_string(path))
+}
+
+fn gather(
+    variables: BTreeMap<String, String>,
+    file: impl Fn(&Path) -> std::io::Result<String>,
+) -> Environment {
+    let mut found = Environment::default();
+    for doc in OPTIONS {
+        let by_file =
+            variables.get(&format!("{}_FILE", doc.name)).filter(|path| doc.secret && !path.is_empty());
+        match (variables.get(doc.name).filter(|text| !text.is_empty()), by_file) {
+            (Some(text), _) => {
+                drop(found.given.0.insert(doc.name.to_owned(), (text.clone(), Origin::Environment)))
+            }
+            (None, Some(path)) => match file(Path::new(path)) {
+                // Editors end a file with a newline, and so does `echo`; a password never does.
+                Ok(text) => {
+                    let text = text.strip_suffix('\n').unwrap_or(&text).trim_end_matches('\r').to_owned();
+                    found.given.0.insert(doc.name.to_owned(), (text, Origin::File));
+                }
+                Err(error) => found.unreadable.push(format!("{}_FILE: reading {path}: {error}", doc.name)),
+            },
+            (None, None) => {}
+        }
+    }
+    found.unknown = variables.keys().filter(|name| !is_known(name)).map(|name| unknown(name)).collect();
+    found
+}
+
+fn is_known(name: &str) -> bool {
+    let option =
+        |name: &str, secret: bool| OPTIONS.iter().any(|doc| doc.name == name && (doc.secret || !secret));
+    !name.starts_with("PGPILOT_")
+        || name.starts_with("PGPILOT_TEST_")
+        || option(name, false)
+        || name.strip_suffix("_FILE").is_some_and(|stem| option(stem, true))
+}
+
+fn unknown(name: &str) -> String {
+    let near = OPTIONS.iter().map(|doc| doc.name).min_by_key(|known| distance(name, known));
+    format!("{name} is no option of this version; did you mean {}?", near.unwrap_or_default())
+}
+
+/// Levenshtein's distance, for names of a few dozen letters.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut corner = i;
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let best = (corner + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = row[j + 1];
+            row[j + 1] = best;
+        }
+    }
+    row[b.len()]
+}
+
+/// The options and the server that they name.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    pub target: Target,
+}
+
+/// Reads all options.
+///
+/// # Errors
+/// With a sentence for every one that cannot be used.
+pub fn load(environment: Environment) -> Result<Loaded, Bad> {
+    let (config, mut said) = environment.lenient();
+    said.extend(environment.unreadable);
+    said.extend(profile_file_missing(&config));
+    match target(&config) {
+        Ok(target) if said.is_empty() => Ok(Loaded { config, target }),
+        Ok(_) => Err(said),
+        Err(error) => {
+            said.push(error.to_string());
+            Err(said)
+        }
+    }
+}
+
+fn profile_file_missing(config: &Config) -> Option<String> {
+    (config.profile == ProfileName::Custom && config.profile_file.is_none()).then(|| {
+        "PGPILOT_PROFILE_FILE: is not set, and PGPILOT_PROFILE=custom needs it; \
+         for example PGPILOT_PROFILE_FILE=/etc/pgpilot/profile.toml"
+            .to_owned()
+    })
+}
+
+fn target(config: &Config) -> Result<Target, crate::client::TargetError> {
+    Target::new(&crate::client::Wanted {
+        url: config.database_url.as_ref(),
+        host: config.pghost.as_ref(),
+        port: config.pgport.as_ref(),
+        user: config.pguser.as_ref(),
+        password: config.pgpassword.as_ref(),
+        database: config.pgdatabase.as_ref(),
+        tls: config.pgsslmode,
+        root: config.pgsslrootcert.as_ref(),
+        cert: config.pgsslcert.as_ref(),
+        key: config.pgsslkey.as_ref(),
+        connect_timeout: config.connect_timeout.0,
+    })
+}
+
+/// What the operator declared of the machine.
+pub fn declared(config: &Config) -> Declared {
+    Declared {
+        memory: config.memory.map(|size| size.0),
+        reserve: config.reserve.0,
+        servers: config.servers.0,
+        cpus: config.cpus.map(|count| count.0),
+        storage: config.storage.map(|storage| storage.media),
+        zfs: config.storage.is_some_and(|storage| storage.zfs),
+        shm: config.shm_size.map(|size| size.0),
+        wal_disk_free: config.wal_disk_free.map(|size| size.0),
+        client_connections: config.client_connections.map(|count| count.0),
+    }
+}
+
+/// The folder of the journal.
+pub fn state_dir(config: &Config) -> PathBuf {
+    PathBuf::from(&config.state_dir.0)
+}
+
+/// Prints what is wrong with the options, one line each.
+pub fn report(bad: &[String]) {
+    use std::io::Write;
+    let mut stderr = std::io::stderr().lock();
+    for said in bad {
+        let _ = writeln!(stderr, "pgpilot: {said}");
+    }
+}
+
+/// All options, or their errors on standard error.
+pub fn loaded_or_report() -> Option<Loaded> {
+    load(environment()).map_err(|bad| report(&bad)).ok()
+}
+
+/// The options without the connection, for verbs that need none.
+pub fn config_or_report() -> Option<Config> {
+    let environment = environment();
+    let (config, mut said) = environment.lenient();
+    said.extend(environment.unreadable);
+    if said.is_empty() {
+        return Some(config);
+    }
+    report(&said);
+    None
+}
+
+/// Session guards for a purpose; the name tells a person who looks at `pg_stat_activity` what it is for.
+pub fn lane(config: &Config, purpose: &str) -> Lane {
+    Lane {
+        application_name: format!("pgpilot {purpose}"),
+        database: None,
+        read_only: false,
+        statement_timeout: config.statement_timeout.0,
+    }
+}
+
+/// Opens the journal and a session to tune with. Without a journal one can still look and plan.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub async fn tuning<'a>(loaded: &'a Loaded, policy: Policy, purpose: &str) -> Result<Tuning<'a>, TuneError> {
+    let state_dir = state_dir(&loaded.config);
+    let (journal, without_journal) = match Journal::open(&state_dir) {
+        Ok(journal) => (journal, None),
+        Err(error) => (Journal::detached()?, Some(format!("{}; {}", chain(&error), error.hint()))),
+    };
+    let lane = lane(&loaded.config, &format!("{purpose} {}", journal.name));
+    let session = loaded.target.connect(&lane).await?;
+    let hands =
+        PgHands { session, target: &loaded.target, lane, patience: PATIENCE / time_scale(), wrapped: None };
+    let view = view(&loaded.config);
+    Ok(Tuning { hands, journal, state_dir, policy, view, now, without_journal, looks_after: false })
+}
+
+/// What answers `/metrics`, with sessions of its own.
+pub fn scraper(loaded: &Loaded, board: Arc<Board>) -> Scraper {
+    let Config { fresh_for, statement_timeout, .. } = &loaded.config;
+    let pace = Pace { fresh_for: fresh_for.0, statement_timeout: statement_timeout.0 };
+    Scraper::new(loaded.target.clone(), pace, board)
+}
+
+/// Everything that can be seen now, and what stands against seeing the server.
+pub async fn look(loaded: &Loaded) -> (Facts, Option<TuneError>) {
+    let error = match tuning(loaded, Policy::default(), "look").await {
+        Ok(tuning) => match tuning.look().await {
+            Ok(facts) => return (facts, None),
+            Err(error) => error,
+        },
+        Err(error) => error,
+    };
+    let session = Err(if let TuneError::Postgres(error) = &error { error } else { &PgError::NotTried });
+    let facts = view(&loaded.config).look(&loaded.target, session, Ours::default(), now()).await;
+    (facts, Some(error))
+}
+
+fn view(config: &Config) -> View {
+    View { declared: declared(config), data_dir: config.data_dir.as_ref().map(|path| PathBuf::from(&path.0)) }
+}
+
+/// What the planner is told; names that a person asked for are not held back.
+///
+/// # Errors
+/// When the custom profile cannot be read, with a sentence for each of its bad rows.
+pub fn policy(config: &Config, named: &[String]) -> Result<Policy, Bad> {
+    let custom = match (config.profile, &config.profile_file) {
+        (ProfileName::Custom, Some(path)) => Some(custom_profile(&path.0)?),
+        _ => None,
+    };
+    let take_over = match &config.take_over {
+        Names::None => TakeOver::None,
+        Names::These(names) => TakeOver::Names(names.clone()),
+        Names::All => TakeOver::All,
+    };
+    let profile = config.profile.as_label().parse().map_err(|said| vec![said])?;
+    Ok(Policy { profile, custom, take_over, named: named.to_vec() })
+}
+
+fn custom_profile(path: &str) -> Result<Custom, Bad> {
+    let name = "PGPILOT_PROFILE_FILE";
+    let text =
+        std::fs::read_to_string(path).map_err(|error| vec![format!("{name}: reading {path}: {error}")])?;
+    Custom::parse(&text)
+        .map_err(|bad| bad.into_iter().map(|said| format!("{name}: {path}: {said}")).collect())
+}
+
+/// As [`policy`], with its errors on standard error.
+pub fn policy_or_report(config: &Config, named: &[String]) -> Option<Policy> {
+    policy(config, named).map_err(|bad| report(&bad)).ok()
+}
+
+/// Tests divide every wait by this; nobody else sets it.
+fn time_scale() -> u32 {
+    let text = std::env::var_os("PGPILOT_TEST_TIME_SCALE");
+    text.and_then(|text| text.to_str()?.parse().ok()).filter(|scale| *scale > 0).unwrap_or(1)
+}
+
+/// Starts the log on standard error. A filter that cannot be read falls back to `info`, and is said.
+pub fn start_log(filter: &str) {
+    use tracing_subscriber::EnvFilter;
+    let (filter, bad) = match EnvFilter::try_new(filter) {
+        Ok(good) => (good, None),
+        Err(error) => {
+            (EnvFilter::new("info"), Some(format!("PGPILOT_LOG: `{filter}` is no filter: {error}")))
+        }
+    };
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let started =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
+    // A second start in one process, as in tests, keeps the first log.
+    let _ = started.try_init();
+    if let Some(bad) = bad {
+        tracing::warn!("{bad}");
+    }
+}

@@ -1,0 +1,96 @@
+//! The SQL collectors: one file a view, one constant a statement, one line here.
+
+mod activity;
+mod bgwriter;
+mod checkpointer;
+mod database;
+mod query;
+mod run;
+mod server;
+mod settings;
+mod wal;
+
+pub use query::{Cadence, Column, Fields, OLDEST, Query, Shape, Sql};
+pub use run::run;
+
+/// The list of SQL collectors, in the order of the reference page.
+pub const QUERIES: &[Query] = &[
+    server::SERVER,
+    server::IDENTITY,
+    settings::SETTINGS,
+    database::DATABASE,
+    database::SIZE,
+    checkpointer::CHECKPOINTER,
+    bgwriter::BGWRITER,
+    wal::WAL,
+    wal::POSITION,
+    activity::STATES,
+    activity::AGES,
+    activity::BACKENDS,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::metric::Kind;
+
+    const MAJORS: std::ops::RangeInclusive<u32> = OLDEST..=18;
+
+    /// Counters whose name in existing dashboards has no `_total`.
+    const DE_FACTO: &[&str] = &["pg_stat_database_"];
+
+    /// Whether a statement has the name as a word of its own.
+    fn selects(sql: &str, name: &str) -> bool {
+        sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name)
+    }
+
+    #[test]
+    fn every_major_has_a_statement_and_the_newest_stands_first() {
+        for query in QUERIES {
+            assert!(MAJORS.clone().all(|major| query.statement(major).is_some()), "{}", query.name);
+            let since: Vec<_> = query.sql.iter().map(|sql| sql.since).collect();
+            assert!(since.is_sorted_by(|newer, older| newer > older), "{}: {since:?}", query.name);
+            assert_eq!(query.statement(OLDEST - 1), None, "{}", query.name);
+        }
+    }
+
+    #[test]
+    fn every_declared_column_is_selected_by_every_variant_that_should_have_it() {
+        for query in QUERIES {
+            for major in MAJORS {
+                let sql = query.statement(major).unwrap();
+                for column in query.reads(major) {
+                    assert!(selects(sql, column), "{} {major}: {column}", query.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_say_what_they_count() {
+        let all: Vec<_> = QUERIES.iter().flat_map(Query::gives).map(|(desc, _)| desc).collect();
+        let mut names: Vec<_> = all.iter().map(|desc| desc.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all.len(), "no name twice");
+        for desc in all {
+            let name = desc.name;
+            match desc.kind {
+                Kind::Counter if DE_FACTO.iter().any(|prefix| name.starts_with(prefix)) => {}
+                Kind::Counter => assert!(name.ends_with("_total"), "{name}"),
+                Kind::Gauge => assert!(!name.ends_with("_total") && !name.ends_with("_info"), "{name}"),
+                Kind::Info => assert!(name.ends_with("_info"), "{name}"),
+            }
+            assert!(name.starts_with("pg_") && desc.help.ends_with('.'), "{name}: {}", desc.help);
+        }
+    }
+
+    #[test]
+    fn every_collector_says_why_and_has_a_name_of_its_own() {
+        let mut names: Vec<_> = QUERIES.iter().map(|query| query.name).collect();
+        assert!(QUERIES.iter().all(|query| query.why.ends_with('.')));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), QUERIES.len());
+    }
+}

@@ -1,0 +1,218 @@
+//! The loop of `serve`: keeps a session, plans every so often, and writes what needs no restart when told to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::report;
+use super::tuning::{TuneError, Tuning};
+use crate::apply::lock::{LockError, Right, lock_server};
+use crate::apply::run::Ended;
+use crate::lifecycle::{Record, Wanted};
+use crate::model::change::{Disruption, Phase};
+use crate::model::error::chain;
+use crate::model::facts::Facts;
+use crate::model::plan::{Plan, Verdict};
+use crate::model::setting::Context;
+use crate::serve::board::{Board, State};
+
+/// How often a closed session is noticed.
+const TICK: Duration = Duration::from_secs(1);
+
+/// After a pass that failed: from one second, doubling, to fifteen.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(15);
+
+/// What the loop is told to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Orders {
+    /// Write what needs no restart.
+    pub apply: bool,
+    /// Refuse to be the second pgpilot on a server; an observer may be.
+    pub exclusive: bool,
+    pub every: Duration,
+}
+
+/// Opens a session and a journal; called anew whenever the session was lost.
+pub trait Open<'a> {
+    fn open(&self) -> impl Future<Output = Result<Tuning<'a>, TuneError>>;
+}
+
+/// What came of a pass: what was seen and planned, and what is wrong.
+#[derive(Default)]
+struct Pass {
+    facts: Option<Facts>,
+    plan: Option<Plan>,
+    records: Vec<Record>,
+    problems: Vec<(&'static str, String)>,
+}
+
+impl Pass {
+    fn problem(&mut self, label: &'static str, said: String) {
+        self.problems.push((label, said));
+    }
+
+    fn failed(&mut self, error: &TuneError) {
+        let hint = error.hint().map(|hint| format!(" → {hint}")).unwrap_or_default();
+        self.problem(error.as_label(), format!("{}{hint}", chain(error)));
+    }
+}
+
+/// Runs until it is told to stop. Every pass ends in a published state, also one that saw nothing.
+pub async fn run<'a>(open: &impl Open<'a>, orders: Orders, board: &Arc<Board>, stop: &CancellationToken) {
+    let mut tuning = None;
+    let mut retry = RETRY_FIRST;
+    let mut known: Vec<(&'static str, String)> = vec![];
+    let mut told = None;
+    while !stop.is_cancelled() {
+        let pass = one_pass(open, &mut tuning, orders).await;
+        log_new(&known, &pass.problems);
+        log_plan(&mut told, pass.plan.as_ref());
+        let good = pass.problems.is_empty();
+        known = pass.problems.clone();
+        publish(board, pass);
+        let wait = if good { orders.every } else { retry };
+        retry = if good { RETRY_FIRST } else { (retry * 2).min(RETRY_MOST) };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = until_due(wait, tuning.as_ref()) => {}
+        }
+    }
+}
+
+/// Waits, but not when the session closes: then there is something to see.
+async fn until_due(wait: Duration, tuning: Option<&Tuning<'_>>) {
+    let due = Instant::now() + wait;
+    while Instant::now() < due && !tuning.is_some_and(|tuning| tuning.hands.session.is_closed()) {
+        sleep(TICK.min(due - Instant::now())).await;
+    }
+}
+
+async fn one_pass<'a>(open: &impl Open<'a>, held: &mut Option<Tuning<'a>>, orders: Orders) -> Pass {
+    let mut pass = Pass::default();
+    if held.as_ref().is_none_or(|tuning| tuning.hands.session.is_closed()) {
+        *held = match open.open().await {
+            Ok(tuning) => Some(tuning),
+            Err(error) => {
+                pass.failed(&error);
+                None
+            }
+        };
+    }
+    let Some(tuning) = held else { return pass };
+    if let Err(error) = look_and_act(tuning, orders, &mut pass).await {
+        pass.failed(&error);
+        // Whatever happened to the session, a new one knows.
+        if !matches!(error, TuneError::Lock(_) | TuneError::Refused(_) | TuneError::NoPlan(_)) {
+            *held = None;
+        }
+    }
+    pass
+}
+
+async fn look_and_act(tuning: &mut Tuning<'_>, orders: Orders, pass: &mut Pass) -> Result<(), TuneError> {
+    let alone = alone(tuning, orders, pass).await?;
+    if let Some(broken) = &tuning.without_journal {
+        pass.problem("journal", broken.clone());
+    }
+    if alone && tuning.may_write() {
+        for ended in tuning.settle().await? {
+            tell(&ended);
+        }
+    }
+    let facts = tuning.look().await?;
+    let planned = tuning.plan(&facts);
+    let (facts, planned) = (pass.facts.insert(facts), planned?);
+    let plan = pass.plan.insert(planned);
+    if alone && orders.apply && tuning.may_write() {
+        let wanted = Wanted { disruption: Disruption::Reload, only: &[] };
+        if let Some(server) = facts.postgres.get()
+            && let Some(ended) = tuning.apply(plan, server, wanted).await?
+        {
+            tell(&ended);
+            let facts = pass.facts.insert(tuning.look().await?);
+            pass.plan = Some(tuning.plan(facts)?);
+        }
+    }
+    pass.records = tuning.journal.records()?;
+    if pass.records.iter().any(|record| matches!(record.phase, Phase::Stuck(_))) {
+        pass.problem("stuck", "a change is stuck: see `pgpilot history`".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether this server is ours to look after: the lock is held as long as the session lives.
+async fn alone(tuning: &mut Tuning<'_>, orders: Orders, pass: &mut Pass) -> Result<bool, TuneError> {
+    if !orders.exclusive || tuning.looks_after {
+        return Ok(orders.exclusive);
+    }
+    match lock_server(&tuning.hands.session, Right::Serve).await {
+        Ok(()) => {
+            tuning.looks_after = true;
+            Ok(true)
+        }
+        Err(error @ LockError::Server { .. }) => {
+            pass.failed(&error.into());
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn tell(ended: &Ended) {
+    let Ended { id, phase, note, settings } = ended;
+    let said = note.as_deref().unwrap_or_default();
+    let why = phase.reason().map(|reason| format!(": {}", reason.sentence())).unwrap_or_default();
+    let label = phase.as_label();
+    match phase {
+        Phase::Stuck(_) => error!(id, phase = label, "change {id} is stuck{why} {said}"),
+        Phase::Reverted(_) => warn!(id, phase = label, "change {id} was undone{why} {said}"),
+        Phase::Kept | Phase::AwaitingRestart | Phase::Dropped(_) => {
+            info!(id, phase = label, settings, "change {id} of {settings} settings is {label}{why}");
+        }
+        Phase::Planned | Phase::Writing | Phase::Loading | Phase::Verifying => {}
+        Phase::Reverting(_) | Phase::Unloading(_) => {}
+    }
+}
+
+/// A trouble is logged when it comes and when it goes, not at every pass.
+fn log_new(before: &[(&'static str, String)], now: &[(&'static str, String)]) {
+    for (label, said) in now.iter().filter(|problem| !before.contains(problem)) {
+        if *label == "stuck" { error!(problem = label, "{said}") } else { warn!(problem = label, "{said}") }
+    }
+    for (label, _) in before.iter().filter(|(label, _)| !now.iter().any(|(still, _)| still == label)) {
+        info!(problem = label, "{label}: over");
+    }
+}
+
+/// The plan's size is logged when it changes: what is left to do, and for whom.
+fn log_plan(told: &mut Option<[usize; 3]>, plan: Option<&Plan>) {
+    let Some(plan) = plan else { return };
+    let (reload, restart) = (plan.to_set(Context::Reload).count(), plan.to_set(Context::Restart).count());
+    let blocked = plan.rows.iter().filter(|row| matches!(row.verdict, Verdict::Block(_))).count();
+    if told.replace([reload, restart, blocked]) != Some([reload, restart, blocked]) {
+        info!(
+            reload,
+            restart,
+            blocked,
+            "plan: {reload} settings to set at a reload, {restart} at a restart, {blocked} blocked; \
+             `pgpilot plan` says why, `pgpilot apply` and `apply --include-restart` set them"
+        );
+    }
+}
+
+/// The state of a `serve` whose options cannot be used: it looks at nothing, and says why.
+pub fn bad_options(said: Vec<String>) -> State {
+    let families = report::families(&[], &["bad_options"]);
+    State { problems: said, families, ..State::default() }
+}
+
+fn publish(board: &Board, pass: Pass) {
+    let labels: Vec<_> = pass.problems.iter().map(|(label, _)| *label).collect();
+    let families = report::families(&pass.records, &labels);
+    let problems = pass.problems.into_iter().map(|(_, said)| said).collect();
+    board.publish(State { facts: pass.facts, plan: pass.plan, problems, families });
+}

@@ -1,0 +1,100 @@
+//! A snapshot in Prometheus' classic text form, which knows counters without `_total`; for everyone who asks for
+//! nothing else.
+
+use std::fmt::{self, Write as _};
+
+use crate::model::metric::{Family, Kind, Sample, Snapshot};
+
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The whole exposition.
+pub(super) fn encode(snapshot: &Snapshot) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    snapshot.families().filter(|it| !it.samples.is_empty()).try_for_each(|it| family(&mut text, it))?;
+    Ok(text)
+}
+
+fn family(text: &mut String, family: &Family) -> fmt::Result {
+    let name = &family.name;
+    // The form has no type `info`.
+    let kind = if family.kind == Kind::Info { Kind::Gauge } else { family.kind };
+    let help = family.help.replace('\\', r"\\").replace('\n', r"\n");
+    write!(text, "# HELP {name} {help}\n# TYPE {name} {}\n", kind.as_label())?;
+    family.samples.iter().try_for_each(|it| sample(text, name, it))
+}
+
+fn sample(text: &mut String, name: &str, sample: &Sample) -> fmt::Result {
+    text.push_str(name);
+    for (at, (label, value)) in sample.labels.iter().enumerate() {
+        write!(text, "{}{label}=\"", if at == 0 { '{' } else { ',' })?;
+        escape(text, value);
+        text.push('"');
+    }
+    if !sample.labels.is_empty() {
+        text.push('}');
+    }
+    match sample.value {
+        value if value.is_infinite() => writeln!(text, " {}Inf", if value > 0.0 { '+' } else { '-' }),
+        value => writeln!(text, " {value}"),
+    }
+}
+
+fn escape(text: &mut String, value: &str) {
+    for c in value.chars() {
+        match c {
+            '\\' => text.push_str(r"\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str(r"\n"),
+            _ => text.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::model::metric::Desc;
+
+    /// One family of each kind, with a label that wants to break out.
+    pub(in crate::serve) fn example() -> Snapshot {
+        let desc = |name, kind, labels, help| Desc { name, kind, labels, help };
+        let info = desc("pg_server_info", Kind::Info, &["version"], "Says \"hello\"\nto C:\\.");
+        let hits = desc("pg_stat_database_blks_hit", Kind::Counter, &["datname"], "Hits.");
+        let mut snapshot = Snapshot::default();
+        snapshot.extend([
+            desc("pg_up", Kind::Gauge, &[], "Up.").single(1.0),
+            desc("pg_stat_wal_bytes_total", Kind::Counter, &[], "WAL.").single(1.5),
+            hits.family(vec![hits.sample(&["a\"b\\c\nd"], 3.0)]),
+            info.family(vec![info.sample(&["17.10"], 1.0)]),
+            desc("pg_empty", Kind::Gauge, &[], "Nothing.").family(vec![]),
+        ]);
+        snapshot
+    }
+
+    #[test]
+    fn the_exposition_is_as_old_readers_want_it() {
+        let want = r#"# HELP pg_server_info Says "hello"\nto C:\\.
+# TYPE pg_server_info gauge
+pg_server_info{version="17.10"} 1
+# HELP pg_stat_database_blks_hit Hits.
+# TYPE pg_stat_database_blks_hit counter
+pg_stat_database_blks_hit{datname="a\"b\\c d"} 3
+# HELP pg_stat_wal_bytes_total WAL.
+# TYPE pg_stat_wal_bytes_total counter
+pg_stat_wal_bytes_total 1.5
+# HELP pg_up Up.
+# TYPE pg_up gauge
+pg_up 1
+"#;
+        assert_eq!(encode(&example()).unwrap(), want);
+    }
+
+    #[test]
+    fn numbers_that_are_none_have_their_words() {
+        let mut text = String::new();
+        for value in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e15, -1.0] {
+            sample(&mut text, "x", &Sample { labels: vec![], value }).unwrap();
+        }
+        assert_eq!(text, "x +Inf\nx -Inf\nx NaN\nx 1000000000000000\nx -1\n");
+    }
+}

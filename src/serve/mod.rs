@@ -1,0 +1,15 @@
+//! Layer 3: answers over HTTP, from what was read and decided; it decides nothing.
+
+pub mod board;
+mod classic;
+pub mod docs;
+mod feed;
+pub mod http;
+mod negotiate;
+mod openmetrics;
+pub mod own;
+mod page;
+mod routes;
+mod scrape;
+
+pub use scrape::{Pace, Scraper};

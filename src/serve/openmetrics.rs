@@ -1,0 +1,122 @@
+//! A snapshot in OpenMetrics 1.0, through prometheus-client.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode as encode_text;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabel as _, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use crate::model::metric::{Family, Kind, Labels, Sample, Snapshot};
+
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The whole exposition, with its end mark.
+pub(super) fn encode(snapshot: Snapshot) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Exposed(snapshot)));
+    let mut text = String::new();
+    encode_text(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// prometheus-client wants something that can be walked at any time.
+#[derive(Debug)]
+struct Exposed(Snapshot);
+
+impl Collector for Exposed {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.0.families().filter(|it| !it.samples.is_empty()).try_for_each(|it| family(&mut encoder, it))
+    }
+}
+
+type Write = fn(&mut MetricEncoder<'_>, &Sample) -> fmt::Result;
+
+/// The standard asks counters to end in `_total`; the old names that do not are of type `unknown` here.
+fn family(encoder: &mut DescriptorEncoder<'_>, family: &Family) -> fmt::Result {
+    let full = family.name.as_ref();
+    let (name, kind, write): (&str, MetricType, Write) = match family.kind {
+        Kind::Counter => match full.strip_suffix("_total") {
+            Some(name) => (name, MetricType::Counter, counter),
+            None => (full, MetricType::Unknown, gauge),
+        },
+        Kind::Info => (full.strip_suffix("_info").unwrap_or(full), MetricType::Info, info),
+        Kind::Gauge => (full, MetricType::Gauge, gauge),
+    };
+    let mut metric = encoder.encode_descriptor(name, &escape_help(&family.help), None, kind)?;
+    family.samples.iter().try_for_each(|it| write(&mut metric, it))
+}
+
+fn info(metric: &mut MetricEncoder<'_>, sample: &Sample) -> fmt::Result {
+    metric.encode_info(&LabelSet(&sample.labels))
+}
+
+fn counter(metric: &mut MetricEncoder<'_>, sample: &Sample) -> fmt::Result {
+    labelled(metric, sample, |metric| metric.encode_counter::<NoLabelSet, _, f64>(&sample.value, None))
+}
+
+fn gauge(metric: &mut MetricEncoder<'_>, sample: &Sample) -> fmt::Result {
+    labelled(metric, sample, |metric| metric.encode_gauge(&sample.value))
+}
+
+/// An empty label set would be written as `{}`.
+fn labelled(
+    metric: &mut MetricEncoder<'_>,
+    sample: &Sample,
+    value: impl Fn(&mut MetricEncoder<'_>) -> fmt::Result,
+) -> fmt::Result {
+    if sample.labels.is_empty() {
+        value(metric)
+    } else {
+        value(&mut metric.encode_family(&LabelSet(&sample.labels))?)
+    }
+}
+
+struct LabelSet<'a>(&'a Labels);
+
+impl EncodeLabelSet for LabelSet<'_> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        for (name, text) in self.0 {
+            (name.as_ref(), text.as_str()).encode(encoder.encode_label())?;
+        }
+        Ok(())
+    }
+}
+
+/// The library writes HELP as it is, and a line break in it ends the scrape.
+fn escape_help(help: &str) -> Cow<'_, str> {
+    if help.contains(['\\', '\n', '"']) {
+        help.replace('\\', r"\\").replace('\n', r"\n").replace('"', "\\\"").into()
+    } else {
+        help.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::classic::tests::example;
+
+    #[test]
+    fn the_exposition_is_as_the_standard_wants_it() {
+        let want = r##"# HELP pg_server Says \"hello\"\nto C:\\.
+# TYPE pg_server info
+pg_server_info{version="17.10"} 1
+# HELP pg_stat_database_blks_hit Hits.
+# TYPE pg_stat_database_blks_hit unknown
+pg_stat_database_blks_hit{datname="a\"b\\c d"} 3.0
+# HELP pg_stat_wal_bytes WAL.
+# TYPE pg_stat_wal_bytes counter
+pg_stat_wal_bytes_total 1.5
+# HELP pg_up Up.
+# TYPE pg_up gauge
+pg_up 1.0
+# EOF
+"##;
+        assert_eq!(encode(example()).unwrap(), want);
+    }
+}

@@ -1,0 +1,221 @@
+//! Metrics about ourselves: name, type, labels and help of each in one table.
+
+use std::time::Duration;
+
+use crate::client::Reach;
+use crate::model::metric::{Desc, Family, Kind, Sample};
+use crate::model::plan::{Block, Plan, Row, Verdict};
+use crate::model::setting::Value;
+
+/// A table of metrics: each row becomes a constant, and all of them the list that the reference page prints.
+macro_rules! own_metrics {
+    ($( $constant:ident = $kind:ident $name:literal $labels:tt $help:literal; )*) => {
+        $( pub const $constant: Desc = Desc { name: $name, kind: Kind::$kind, labels: &$labels, help: $help }; )*
+
+        /// The whole table.
+        pub const OWN: &[Desc] = &[ $( $constant ),* ];
+    };
+}
+
+own_metrics! {
+    UP = Gauge "pg_up" [] "Whether PostgreSQL answered this scrape.";
+    UP_STATE = Gauge "pg_up_state" ["state"] "1 for the state that the connection to PostgreSQL is in, 0 for the others.";
+    BUILD_INFO = Info "pgpilot_build_info" ["version"] "The version of pgpilot.";
+    READY = Gauge "pgpilot_ready" [] "Whether pgpilot is connected, its last pass was good, and it is alone on this server.";
+    PROBLEM = Gauge "pgpilot_problem" ["problem"] "Whether pgpilot has this trouble now (1) or not (0); the page at / says more.";
+    OUTCOME = Gauge "pgpilot_collector_outcome" ["collector", "outcome"] "1 for the outcome of a collector's last round, 0 for the others.";
+    DURATION = Gauge "pgpilot_collector_duration_seconds" ["collector"] "How long a collector's last round took.";
+    AGE = Gauge "pgpilot_collector_age_seconds" ["collector"] "Time since a collector last succeeded; absent before it first did.";
+    COLLECTOR_SUCCESS = Gauge "pg_scrape_collector_success" ["collector"] "Whether a collector's last round gave no error.";
+    COLLECTOR_DURATION = Gauge "pg_scrape_collector_duration_seconds" ["collector"] "How long a collector's last round took.";
+    SCRAPE_DURATION = Gauge "pg_exporter_last_scrape_duration_seconds" [] "How long this scrape took.";
+    SCRAPES = Counter "pg_exporter_scrapes_total" [] "Scrapes answered.";
+    SCRAPE_ERROR = Gauge "pg_exporter_last_scrape_error" [] "Whether any collector gave an error in this scrape.";
+    SERIES = Gauge "pgpilot_scrape_series" [] "Series in this scrape.";
+    DUPLICATES = Counter "pgpilot_scrape_duplicates_total" [] "Samples left out because their series was there already.";
+    SETTING_CURRENT = Gauge "pgpilot_setting_current" ["name"] "Value in force of a setting that has a rule: bytes, seconds, plain numbers, 0 or 1.";
+    SETTING_PLANNED = Gauge "pgpilot_setting_planned" ["name"] "Value that the rule gives, in the same units; absent where the setting is left alone.";
+    SETTING_INFO = Info "pgpilot_setting_info" ["name", "current", "planned", "verdict", "context"] "Values as PostgreSQL writes them, and what becomes of the setting.";
+    PLAN_ROWS = Gauge "pgpilot_plan_rows" ["verdict"] "Settings in the plan by what becomes of them.";
+    PLAN_BLOCKED = Gauge "pgpilot_plan_blocked" ["reason"] "Settings that something forbids to write, by reason.";
+    MEMORY_BUDGET = Gauge "pgpilot_memory_budget_bytes" [] "Memory that PostgreSQL may use, by detection or option.";
+    PLAN_MEMORY = Gauge "pgpilot_plan_memory_bytes" [] "Memory that the planned settings can use at most.";
+    PLAN_AGE = Gauge "pgpilot_plan_age_seconds" [] "Time since the plan was made.";
+    LAST_APPLY = Gauge "pgpilot_last_apply_timestamp_seconds" [] "When the last change came into its present phase, in seconds since 1970.";
+    LAST_APPLY_SUCCESS = Gauge "pgpilot_last_apply_success" [] "Whether the last change stands (1) or was undone or is stuck (0).";
+    CHANGES = Gauge "pgpilot_changes" ["phase"] "Changes in the journal, by the phase that they are in.";
+}
+
+/// Which pgpilot this is.
+pub fn build_info() -> Family {
+    BUILD_INFO.family(vec![BUILD_INFO.sample(&[env!("CARGO_PKG_VERSION")], 1.0)])
+}
+
+/// Whether the server can be had, and why not.
+pub fn reach_families(reach: Reach) -> [Family; 2] {
+    let states = Reach::ALL.map(|state| UP_STATE.sample(&[state.as_label()], flag(state == reach)));
+    [UP.single(flag(reach == Reach::Up)), UP_STATE.family(states.to_vec())]
+}
+
+/// What a scrape says of one collector.
+#[derive(Debug, Clone, Copy)]
+pub struct Round {
+    pub collector: &'static str,
+    /// One of [`crate::collect::LABELS`].
+    pub outcome: &'static str,
+    pub took: Duration,
+    /// Since the last success.
+    pub age: Option<Duration>,
+}
+
+pub fn round_families(rounds: &[Round]) -> Vec<Family> {
+    let each = |desc: &Desc, value: fn(&Round) -> Option<f64>| {
+        let sample = |round: &Round| Some(desc.sample(&[round.collector], value(round)?));
+        desc.family(rounds.iter().filter_map(sample).collect())
+    };
+    let states = |round: &Round| {
+        let (collector, outcome) = (round.collector, round.outcome);
+        crate::collect::LABELS
+            .iter()
+            .map(move |label| OUTCOME.sample(&[collector, label], flag(*label == outcome)))
+    };
+    vec![
+        OUTCOME.family(rounds.iter().flat_map(states).collect()),
+        each(&DURATION, |round| Some(round.took.as_secs_f64())),
+        each(&AGE, |round| round.age.map(|age| age.as_secs_f64())),
+        each(&COLLECTOR_SUCCESS, |round| Some(flag(round.outcome != "error"))),
+        each(&COLLECTOR_DURATION, |round| Some(round.took.as_secs_f64())),
+        SCRAPE_ERROR.single(flag(rounds.iter().any(|round| round.outcome == "error"))),
+    ]
+}
+
+/// What the plan says, but for its age.
+pub fn plan_families(plan: &Plan) -> Vec<Family> {
+    let number = |desc: &Desc, value: &dyn Fn(&Row) -> Option<f64>| {
+        let sample = |row: &Row| Some(desc.sample(&[&row.name], value(row)?));
+        desc.family(plan.rows.iter().filter_map(sample).collect())
+    };
+    vec![
+        number(&SETTING_CURRENT, &|row| base_unit(&row.current)),
+        number(&SETTING_PLANNED, &|row| base_unit(row.planned.as_ref()?)),
+        SETTING_INFO.family(plan.rows.iter().map(setting_info).collect()),
+        PLAN_ROWS.family(VERDICTS.map(|verdict| count(plan, &PLAN_ROWS, verdict, verdict_label)).to_vec()),
+        PLAN_BLOCKED.family(Block::ALL.map(|block| blocked(plan, block)).to_vec()),
+        MEMORY_BUDGET.single(plan.budget.memory.0 as f64),
+        PLAN_MEMORY.single(plan.budget.planned.0 as f64),
+    ]
+}
+
+const VERDICTS: [&str; 5] = ["set", "keep", "pending", "wait", "block"];
+
+fn verdict_label(row: &Row) -> &'static str {
+    row.verdict.as_label()
+}
+
+fn count(plan: &Plan, desc: &Desc, label: &str, of: fn(&Row) -> &'static str) -> Sample {
+    let rows = plan.rows.iter().filter(|row| of(row) == label).count();
+    desc.sample(&[label], rows as f64)
+}
+
+fn blocked(plan: &Plan, block: Block) -> Sample {
+    let rows = plan.rows.iter().filter(|row| row.verdict == Verdict::Block(block)).count();
+    PLAN_BLOCKED.sample(&[block.as_label()], rows as f64)
+}
+
+fn setting_info(row: &Row) -> Sample {
+    let planned = row.planned.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (current, verdict) = (row.current.to_string(), row.verdict.as_label());
+    SETTING_INFO.sample(&[&row.name, &current, &planned, verdict, row.context.as_label()], 1.0)
+}
+
+/// Metrics are in seconds where settings are in milliseconds.
+fn base_unit(value: &Value) -> Option<f64> {
+    match value {
+        Value::Time(millis) => Some(millis.0 as f64 / 1000.0),
+        Value::Size(_)
+        | Value::Int(_)
+        | Value::Real(_)
+        | Value::Bool(_)
+        | Value::Word(_)
+        | Value::List(_) => value.as_number(),
+    }
+}
+
+pub(super) fn flag(on: bool) -> f64 {
+    f64::from(u8::from(on))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::plan::Budget;
+    use crate::model::setting::Context;
+    use crate::model::units::{Bytes, Millis};
+
+    #[test]
+    fn the_table_keeps_the_rules_of_naming() {
+        for desc in OWN {
+            let name = desc.name;
+            assert!(name.starts_with("pg_") || name.starts_with("pgpilot_"), "{name}");
+            assert!(desc.help.ends_with('.'), "{name}");
+            assert_eq!(name.ends_with("_total"), desc.kind == Kind::Counter, "{name}");
+            assert_eq!(name.ends_with("_info"), desc.kind == Kind::Info, "{name}");
+        }
+        let mut names: Vec<_> = OWN.iter().map(|desc| desc.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), OWN.len(), "no name twice");
+    }
+
+    fn row(name: &str, current: Value, planned: Option<Value>, verdict: Verdict) -> Row {
+        Row { name: name.to_owned(), current, planned, context: Context::Reload, verdict, why: String::new() }
+    }
+
+    #[test]
+    fn a_plan_is_told_in_base_units_and_counted_by_verdict() {
+        let plan = Plan {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            server: "17.10".to_owned(),
+            profile: "standard".to_owned(),
+            budget: Budget {
+                memory: Bytes::gib(8),
+                how: String::new(),
+                cpus: Some(4),
+                planned: Bytes::gib(6),
+                limit: Bytes::gib(7),
+            },
+            rows: vec![
+                row("work_mem", Value::Size(Bytes::mib(4)), Some(Value::Size(Bytes::mib(16))), Verdict::Set),
+                row("checkpoint_timeout", Value::Time(Millis(300_000)), None, Verdict::Keep),
+                row("jit", Value::Bool(true), None, Verdict::Block(Block::ByHand)),
+                row("wal_compression", Value::Word("off".to_owned()), None, Verdict::Wait),
+            ],
+            notes: vec![],
+        };
+        let families = plan_families(&plan);
+        let text: Vec<_> = families
+            .iter()
+            .flat_map(|family| family.samples.iter().map(|sample| (family.name.as_ref(), sample)))
+            .filter(|(name, sample)| sample.value != 0.0 && !name.ends_with("_info"))
+            .map(|(name, sample)| {
+                format!("{name}/{} {}", sample.labels.first().map_or("", |(_, text)| text), sample.value)
+            })
+            .collect();
+        assert_eq!(
+            text,
+            [
+                "pgpilot_setting_current/work_mem 4194304",
+                "pgpilot_setting_current/checkpoint_timeout 300",
+                "pgpilot_setting_current/jit 1",
+                "pgpilot_setting_planned/work_mem 16777216",
+                "pgpilot_plan_rows/set 1",
+                "pgpilot_plan_rows/keep 1",
+                "pgpilot_plan_rows/wait 1",
+                "pgpilot_plan_rows/block 1",
+                "pgpilot_plan_blocked/by_hand 1",
+                "pgpilot_memory_budget_bytes/ 8589934592",
+                "pgpilot_plan_memory_bytes/ 6442450944",
+            ]
+        );
+    }
+}

@@ -1,0 +1,318 @@
+//! What goes wrong in practice: a sentence that says what, where and what to do, and no setting left half-way.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use support::cli::{self, Person, Ran};
+use support::pg::Server;
+use support::sql;
+
+fn says(ran: &Ran, code: i32, words: &[&str]) {
+    assert_eq!(ran.code, code, "{ran:?}");
+    for word in words {
+        assert!(ran.err.contains(word), "expected `{word}` in: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_wrong_password_is_named_and_not_repeated() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    sql::run(&server.superuser_url(), &["CREATE ROLE locked LOGIN SUPERUSER PASSWORD 'right'"]);
+    let hba = server.data().join("pg_hba.conf");
+    let rules = std::fs::read_to_string(&hba).unwrap();
+    std::fs::write(&hba, format!("host all locked all scram-sha-256\n{rules}")).unwrap();
+    sql::run(&server.superuser_url(), &["SELECT pg_reload_conf()"]);
+    let person = Person::new(server.url("locked:hunter2"));
+    for verb in [&["plan"][..], &["apply", "--yes"], &["facts"], &["doctor"]] {
+        let ran = person.run(verb);
+        says(&ran, 1, &["password", "locked@127.0.0.1"]);
+        assert!(!ran.err.contains("hunter2") && !ran.out.contains("hunter2"), "{ran:?}");
+    }
+    let serving = person.serve();
+    serving.wait_for("/readyz", |status, body| status == 503 && body.contains("password"));
+    let metrics = serving.wait_for("/metrics", |status, body| {
+        status == 200 && body.contains("pgpilot_problem{problem=\"postgres\"} 1")
+    });
+    assert!(metrics.contains("pg_up 0"), "{metrics}");
+    assert!(metrics.contains("pg_up_state{state=\"auth_failed\"} 1"), "{metrics}");
+}
+
+#[test]
+fn an_unknown_host_and_a_closed_port_are_named() {
+    let person = Person::new("postgresql://postgres@no-such-host.invalid/postgres".to_owned());
+    says(&person.run(&["plan"]), 1, &["no-such-host.invalid", "check host and port"]);
+    let port = cli::free_port();
+    let person = Person::new(format!("postgresql://postgres@127.0.0.1:{port}/postgres"));
+    says(&person.run(&["apply", "--yes"]), 1, &[&port.to_string(), "check host and port"]);
+}
+
+#[test]
+fn a_host_that_never_answers_is_given_up_in_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgresql://postgres@{}/postgres", silent.local_addr().unwrap());
+    let person = Person::new(url).with("PGPILOT_CONNECT_TIMEOUT", "300ms");
+    says(&person.run(&["plan"]), 1, &["no answer within 300ms"]);
+}
+
+#[test]
+fn every_bad_option_is_reported_at_once() {
+    let person = Person::new("postgresql://a:hunter2@db/x?sslmode=perhaps".to_owned())
+        .with("PGPILOT_MEMORY", "8")
+        .with("PGPILOT_MODE", "yolo")
+        .with("PGPILOT_PROFILE", "custom");
+    let ran = person.run(&["plan"]);
+    says(
+        &ran,
+        78,
+        &[
+            "PGPILOT_MEMORY: `8`",
+            "PGPILOT_MEMORY=8GB",
+            "PGPILOT_MODE: `yolo`",
+            "PGPILOT_PROFILE_FILE",
+            "sslmode",
+        ],
+    );
+    assert!(!ran.err.contains("hunter2"), "{}", ran.err);
+}
+
+#[test]
+fn serve_with_bad_options_stays_up_and_says_so() {
+    let person = Person::new("postgresql://a@db/x".to_owned())
+        .with("PGPILOT_MEMORY", "8")
+        .with("PGPILOT_START_DEADLINE", "1s");
+    let serving = person.serve();
+    serving.wait_for("/metrics", |status, body| {
+        status == 200 && body.contains("pgpilot_problem{problem=\"bad_options\"} 1")
+    });
+    serving.wait_for("/readyz", |status, body| status == 503 && body.contains("PGPILOT_MEMORY"));
+    serving.wait_for("/healthz", |status, _| status == 200);
+}
+
+#[test]
+fn a_mistyped_option_is_answered_with_the_right_one() {
+    let ran = Person::new("postgresql://a@db/x".to_owned()).with("PGPILOT_MOED", "apply").run(&["config"]);
+    says(&ran, 0, &["PGPILOT_MOED", "PGPILOT_MODE"]);
+}
+
+#[test]
+fn a_broken_custom_profile_is_refused_with_its_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("profile.toml");
+    std::fs::write(
+        &file,
+        "[settings]\nwork_mem = \"32MB\"\nwrok_mem = \"32MB\"\nshared_buffers = \"many\"\n",
+    )
+    .unwrap();
+    let person = Person::new("postgresql://a@db/x".to_owned())
+        .with("PGPILOT_PROFILE", "custom")
+        .with("PGPILOT_PROFILE_FILE", file.to_str().unwrap());
+    says(&person.run(&["plan"]), 78, &["wrok_mem", "3", "shared_buffers", "4", "many"]);
+    let missing = person.with("PGPILOT_PROFILE_FILE", "/nowhere/profile.toml");
+    says(&missing.run(&["plan"]), 78, &["/nowhere/profile.toml"]);
+}
+
+#[test]
+fn a_role_with_too_few_rights_observes_and_is_told_the_grants() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let before = sql::settings(&server.superuser_url());
+    let person = Person::new(server.url("monitor")).with("PGPILOT_MODE", "apply");
+    let plan = person.run(&["plan"]).good();
+    assert!(plan.out.contains("pgpilot setup"), "{}", plan.out);
+    assert_eq!(person.run(&["apply", "--yes"]).code, 0, "nothing can be set, so there is nothing to do");
+    let doctor = person.run(&["doctor"]);
+    assert_eq!(doctor.code, 0, "it can watch and plan: {doctor:?}");
+    assert!(doctor.out.contains("GRANT ALTER SYSTEM ON PARAMETER \"shared_buffers\""), "{}", doctor.out);
+    assert!(doctor.out.contains("run `pgpilot setup` as a superuser"), "{}", doctor.out);
+    let serving = person.serve();
+    serving.wait_for("/metrics", |_, body| {
+        body.contains("pg_up 1") && body.contains("pgpilot_plan_blocked{reason=\"no_right\"}")
+    });
+    assert_eq!(sql::settings(&server.superuser_url()), before);
+}
+
+/// Passes bytes on until it has seen so many statements that write; then the connection, and every later one, is cut
+/// for a while.
+fn cutting_proxy(server_port: u16, after: usize, down_for: std::time::Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let cut_at: Arc<std::sync::Mutex<Option<std::time::Instant>>> = Arc::default();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let (seen, cut_at) = (seen.clone(), cut_at.clone());
+            if cut_at.lock().unwrap().is_some_and(|at| at.elapsed() < down_for) {
+                continue;
+            }
+            std::thread::spawn(move || {
+                let server = TcpStream::connect(("127.0.0.1", server_port)).unwrap();
+                let (mut from_server, mut to_client) =
+                    (server.try_clone().unwrap(), client.try_clone().unwrap());
+                std::thread::spawn(move || drop(std::io::copy(&mut from_server, &mut to_client)));
+                pass_on(client, server, after, &seen, &cut_at);
+            });
+        }
+    });
+    port
+}
+
+fn pass_on(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    after: usize,
+    seen: &AtomicUsize,
+    cut_at: &std::sync::Mutex<Option<std::time::Instant>>,
+) {
+    let mut buffer = [0u8; 65536];
+    while let Ok(read) = client.read(&mut buffer) {
+        if read == 0 {
+            break;
+        }
+        let writes = String::from_utf8_lossy(&buffer[..read]).matches("ALTER SYSTEM").count();
+        if writes > 0 && seen.fetch_add(writes, Ordering::SeqCst) + writes == after {
+            *cut_at.lock().unwrap() = Some(std::time::Instant::now());
+            break;
+        }
+        if server.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+    }
+    drop(server.shutdown(std::net::Shutdown::Both));
+    drop(client.shutdown(std::net::Shutdown::Both));
+}
+
+#[test]
+fn a_server_that_goes_away_in_the_middle_and_stays_away_leaves_nothing_half_way() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let direct = server.superuser_url();
+    let before = sql::settings(&direct);
+    let port = cutting_proxy(server.port, 5, std::time::Duration::from_secs(60));
+    let person = Person::new(format!("postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable"));
+    let ran = person.run(&["apply", "--yes"]);
+    says(&ran, 1, &["change 1 was interrupted while writing", "start pgpilot again"]);
+    let written =
+        sql::run(&direct, &["SELECT name FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'"]);
+    assert_eq!(written.len(), 4, "it was cut before the fifth");
+    let again = Person { url: direct.clone(), ..person };
+    let settled = again.run(&["apply", "--yes", "--only", "jit"]);
+    assert_eq!(settled.code, 0, "{settled:?}");
+    assert!(settled.err.contains("change 1 was open and is now reverted"), "{settled:?}");
+    again.run(&["rollback", "--last", "--yes"]).good();
+    assert_eq!(sql::settings(&direct), before);
+}
+
+#[test]
+fn a_server_that_comes_back_in_time_is_waited_for() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let direct = server.superuser_url();
+    let before = sql::settings(&direct);
+    let port = cutting_proxy(server.port, 5, std::time::Duration::from_millis(50));
+    let person = Person::new(format!("postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable"));
+    let ran = person.run(&["apply", "--yes"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.out.contains("reverted") && ran.out.contains("interrupted"), "{ran:?}");
+    assert_eq!(sql::settings(&direct), before, "what was half written is taken back");
+}
+
+#[test]
+fn killed_while_writing_it_is_settled_by_the_next_start() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let direct = server.superuser_url();
+    // The proxy holds the fifth statement back for ever, so that there is time to kill in the middle.
+    let port = cutting_proxy(server.port, 5, std::time::Duration::from_secs(60));
+    let person = Person::new(format!("postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable"))
+        .with("PGPILOT_TEST_TIME_SCALE", "1");
+    let mut child = cli::command(&person.environment(), &["apply", "--yes"]).spawn().unwrap();
+    let entries =
+        || sql::run(&direct, &["SELECT name FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'"]).len();
+    for _ in 0..200 {
+        if entries() == 4 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(entries(), 4);
+    let person = Person { url: direct.clone(), ..person }.with("PGPILOT_MODE", "apply");
+    let serving = person.serve();
+    serving.wait_for("/readyz", |status, _| status == 200);
+    let history = person.run(&["history", "--json"]).good().json();
+    assert_eq!(history[0]["phase"]["reverted"], "interrupted", "{history}");
+    assert_eq!(history[1]["phase"], "kept", "{history}");
+}
+
+#[test]
+fn a_second_pgpilot_on_one_server_writes_nothing_and_says_so() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let first = Person::new(server.superuser_url()).with("PGPILOT_MODE", "apply");
+    let serving = first.serve();
+    serving.wait_for("/readyz", |status, _| status == 200);
+    let second = Person::new(server.superuser_url()).with("PGPILOT_MODE", "apply");
+    let other = second.serve();
+    other.wait_for("/readyz", |status, body| {
+        status == 503 && body.contains("another pgpilot looks after this server")
+    });
+    other.wait_for("/metrics", |status, body| {
+        status == 200 && body.contains("pgpilot_problem{problem=\"other_pgpilot\"} 1")
+    });
+    // Something that a plan would want to change, were it allowed to.
+    let stranger =
+        Person::new(server.superuser_url()).with("PGPILOT_MEMORY", "16GB").with("PGPILOT_TAKE_OVER", "all");
+    says(
+        &stranger.run(&["apply", "--yes"]),
+        3,
+        &["another pgpilot looks after this server", "one pgpilot per PostgreSQL server"],
+    );
+    assert_eq!(
+        first.run(&["rollback", "--last", "--yes"]).code,
+        0,
+        "a verb with the first one's journal may"
+    );
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_written_is_said_and_nothing_is_written() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let before = sql::settings(&server.superuser_url());
+    let person = Person::new(server.superuser_url())
+        .with("PGPILOT_MODE", "apply")
+        .with("PGPILOT_STATE_DIR", "/proc/nowhere");
+    let environment: Vec<_> = person
+        .environment()
+        .into_iter()
+        .filter(|(name, value)| *name != "PGPILOT_STATE_DIR" || *value == "/proc/nowhere")
+        .collect();
+    says(&cli::run(&environment, &["apply", "--yes"]), 3, &["/proc/nowhere", "PGPILOT_STATE_DIR"]);
+    assert_eq!(sql::settings(&server.superuser_url()), before);
+}
+
+#[test]
+fn a_server_whose_files_have_an_error_is_not_touched() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let conf = server.data().join("postgresql.conf");
+    let text = std::fs::read_to_string(&conf).unwrap();
+    std::fs::write(&conf, format!("{text}\nnot_a_setting = 1\n")).unwrap();
+    let person = Person::new(server.superuser_url());
+    says(&person.run(&["apply", "--yes"]), 3, &["refuse to reload", "not_a_setting"]);
+    let entries =
+        sql::run(&person.url, &["SELECT name FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'"]);
+    assert!(entries.is_empty());
+}
+
+#[test]
+fn a_value_on_the_command_line_is_explained() {
+    let Some(server) = Server::start(17, &["work_mem = 6MB"]) else { return };
+    let url = server.superuser_url();
+    sql::run(&url, &["ALTER ROLE postgres SET jit = on"]);
+    let plan = Person::new(url).run(&["plan", "--json"]).good().json();
+    let rows = plan["rows"].as_array().unwrap();
+    let jit = rows.iter().find(|row| row["name"] == "jit").unwrap();
+    assert_eq!(jit["verdict"]["block"], "override", "{jit}");
+    assert!(jit["why"].as_str().unwrap().contains("postgres"), "{jit}");
+}
