@@ -33,4 +33,4 @@ try *arguments:
 
 # The figures in the README
 bench:
-    cargo bench --locked
+    benches/figures
