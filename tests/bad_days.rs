@@ -305,14 +305,69 @@ fn a_server_whose_files_have_an_error_is_not_touched() {
     assert!(entries.is_empty());
 }
 
-#[test]
-fn a_value_on_the_command_line_is_explained() {
-    let Some(server) = Server::start(17, &["work_mem = 6MB"]) else { return };
-    let url = server.superuser_url();
-    sql::run(&url, &["ALTER ROLE postgres SET jit = on"]);
-    let plan = Person::new(url).run(&["plan", "--json"]).good().json();
+fn row(plan: &serde_json::Value, name: &str) -> serde_json::Value {
     let rows = plan["rows"].as_array().unwrap();
-    let jit = rows.iter().find(|row| row["name"] == "jit").unwrap();
-    assert_eq!(jit["verdict"]["block"], "override", "{jit}");
-    assert!(jit["why"].as_str().unwrap().contains("postgres"), "{jit}");
+    rows.iter().find(|row| row["name"] == name).unwrap().clone()
+}
+
+/// Every row that would be set is blocked, applying does nothing, and metrics go on.
+fn only_observed(server: &Server, block: &str, words: &str) {
+    let before = sql::settings(&server.superuser_url());
+    let person = Person::new(server.superuser_url()).with("PGPILOT_MODE", "apply");
+    let plan = person.run(&["plan", "--json"]).good().json();
+    let verdicts: Vec<_> =
+        plan["rows"].as_array().unwrap().iter().map(|row| row["verdict"].to_string()).collect();
+    assert!(verdicts.iter().any(|verdict| verdict.contains(block)), "{verdicts:?}");
+    assert!(verdicts.iter().all(|verdict| !verdict.contains("set")), "{verdicts:?}");
+    assert!(row(&plan, "max_wal_size")["why"].as_str().unwrap().contains(words), "{plan}");
+    assert_eq!(person.run(&["apply", "--yes", "--include-restart"]).good().code, 0);
+    let serving = person.serve();
+    serving.wait_for("/metrics", |_, body| {
+        body.contains("pg_up 1") && body.contains("pgpilot_plan_rows{verdict=\"block\"}")
+    });
+    serving.wait_for("/readyz", |status, _| status == 200);
+    assert_eq!(sql::settings(&server.superuser_url()), before);
+}
+
+#[test]
+fn a_replica_is_observed_and_not_touched() {
+    let Some(mut server) = Server::start(17, &[]) else { return };
+    server.stop();
+    std::fs::write(server.data().join("standby.signal"), "").unwrap();
+    server.boot();
+    assert_eq!(
+        sql::run(&server.superuser_url(), &["SELECT pg_is_in_recovery() AS standby"])[0].text("standby"),
+        "t"
+    );
+    only_observed(&server, "read_only", "replica");
+}
+
+#[test]
+fn a_server_that_somebody_else_manages_is_observed_and_not_touched() {
+    let Some(server) = Server::start(17, &["allow_alter_system = off"]) else { return };
+    only_observed(&server, "read_only", "allow_alter_system");
+}
+
+#[test]
+fn a_value_on_the_command_line_is_left_and_its_line_is_named() {
+    let Some(mut server) = Server::start(17, &[]) else { return };
+    server.arguments = ["-c", "work_mem=7MB", "-c", "jit=off"].map(ToOwned::to_owned).into();
+    server.restart();
+    let person = Person::new(server.superuser_url());
+    let plan = person.run(&["plan", "--json"]).good().json();
+    assert_eq!(row(&plan, "work_mem")["verdict"]["block"], "command_line");
+    assert!(row(&plan, "work_mem")["why"].as_str().unwrap().contains("-c work_mem=7MB"), "{plan}");
+    assert_eq!(row(&plan, "jit")["verdict"], "keep", "what is good on the command line is good");
+    person.run(&["apply", "--yes"]).good();
+    assert_eq!(sql::show(&person.url, "work_mem"), "7MB");
+}
+
+#[test]
+fn a_value_of_a_role_is_shown_and_left() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let url = server.superuser_url();
+    sql::run(&url, &["CREATE ROLE indexer LOGIN", "ALTER ROLE indexer SET work_mem = '6MB'"]);
+    let plan = Person::new(url).run(&["plan", "--json"]).good().json();
+    assert_eq!(row(&plan, "work_mem")["verdict"]["block"], "override", "{plan}");
+    assert!(row(&plan, "work_mem")["why"].as_str().unwrap().contains("role indexer has 6MB"), "{plan}");
 }

@@ -39,7 +39,7 @@ pub(super) fn describe(record: &Record) -> String {
     let why = record.phase.reason().map(|reason| format!(": {}", reason.sentence())).unwrap_or_default();
     let note = record.note.as_ref().map(|note| format!("\n    {note}")).unwrap_or_default();
     let head = format!(
-        "change {} ({what}, {}): {}{why}{note}",
+        "change {} ({what}, {:.0}): {}{why}{note}",
         record.id,
         record.change.made_at,
         record.phase.as_label()

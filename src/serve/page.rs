@@ -10,8 +10,8 @@ use super::routes::{ROUTES, Reply, of};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
-body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
-pre{overflow:auto;padding:1rem;background:#8881;border-radius:.4rem}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:90rem;margin:2rem auto;padding:0 1rem}\
+pre{overflow:auto;font-size:.8rem;padding:1rem;background:#8881;border-radius:.4rem}\
 td{padding:.1rem 1rem .1rem 0}";
 
 pub(super) fn index(board: &Board) -> Reply {

@@ -33,6 +33,8 @@ pub struct Server {
     bin: PathBuf,
     folder: tempfile::TempDir,
     postmaster: Option<Child>,
+    /// Further arguments of `postgres`, from the next [`Server::boot`] on.
+    pub arguments: Vec<String>,
 }
 
 impl Server {
@@ -43,7 +45,7 @@ impl Server {
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { major, port: free_port(), bin, folder, postmaster: None };
+        let mut server = Self { major, port: free_port(), bin, folder, postmaster: None, arguments: vec![] };
         server.init(settings);
         server.boot();
         Some(server)
@@ -73,6 +75,7 @@ impl Server {
         let mut postgres = self.program("postgres");
         postgres.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
         postgres.args(["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-p", &self.port.to_string()]);
+        postgres.args(&self.arguments);
         postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.postmaster = Some(postgres.spawn().unwrap());
         self.wait_until_ready();
