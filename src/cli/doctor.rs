@@ -3,6 +3,7 @@
 use super::{Exit, print};
 use crate::app;
 use crate::apply::journal::Journal;
+use crate::loops::tuning::TuneError;
 use crate::model::doctor::{Finding, Patient, State, examine};
 use crate::tune::KNOBS;
 
@@ -29,8 +30,9 @@ pub(super) async fn run(args: &Args) -> Exit {
     } else {
         findings.iter().for_each(|finding| print::say(&describe(finding)));
     }
-    if let Some(error) = &error {
-        print::problem(&print::chain(error), error.hint());
+    // The finding has the error itself; JSON goes to a program, which leaves standard error to people.
+    if let Some(hint) = error.as_ref().and_then(TuneError::hint) {
+        print::problem(&format!("no connection as {}", loaded.target.label()), Some(hint));
     }
     let failed = findings.iter().any(|finding| finding.state == State::Fail);
     if failed || error.is_some() { Exit::Error } else { Exit::Done }

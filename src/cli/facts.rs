@@ -81,7 +81,9 @@ fn describe(facts: &Facts) -> String {
             }),
         ),
     ];
-    rows.map(|(name, text)| format!("{name:<9} {text}")).join("\n")
+    let text = rows.map(|(name, text)| format!("{name:<9} {text}")).join("\n");
+    // The server's own reason stands below, once.
+    facts.postgres.reason().map_or(text.clone(), |reason| text.replace(reason, "the server was not reached"))
 }
 
 fn shown<T>(seen: &Seen<T>, text: impl Fn(&T) -> String) -> String {

@@ -57,15 +57,16 @@ struct Check {
     look: Look,
 }
 
-/// Checks of the server are passed over while there is none.
+/// While there is no server, what depends on it is passed over: one cause, one finding.
 enum Look {
-    All(fn(&Patient<'_>) -> Verdict),
+    Always(fn(&Patient<'_>) -> Verdict),
+    Machine(fn(&Patient<'_>) -> Verdict),
     Server(fn(&Patient<'_>, &Postgres) -> Verdict),
 }
 
 /// The table, in the order in which a person would mend.
 const CHECKS: &[Check] = &[
-    Check { name: "server", look: Look::All(server) },
+    Check { name: "server", look: Look::Always(server) },
     Check { name: "version", look: Look::Server(version) },
     Check { name: "primary", look: Look::Server(primary) },
     Check { name: "managed", look: Look::Server(managed) },
@@ -75,11 +76,11 @@ const CHECKS: &[Check] = &[
     Check { name: "reload", look: Look::Server(reload) },
     Check { name: "host_file", look: Look::Server(host_file) },
     Check { name: "pg_stat_statements", look: Look::Server(statements) },
-    Check { name: "memory", look: Look::All(machine::memory) },
-    Check { name: "shm", look: Look::All(machine::shm) },
-    Check { name: "storage", look: Look::All(machine::storage) },
-    Check { name: "free_space", look: Look::All(machine::free_space) },
-    Check { name: "journal", look: Look::All(journal) },
+    Check { name: "memory", look: Look::Machine(machine::memory) },
+    Check { name: "shm", look: Look::Machine(machine::shm) },
+    Check { name: "storage", look: Look::Machine(machine::storage) },
+    Check { name: "free_space", look: Look::Machine(machine::free_space) },
+    Check { name: "journal", look: Look::Always(journal) },
 ];
 
 /// The newest major that pgpilot was tried on.
@@ -89,7 +90,8 @@ const NEWEST_MAJOR: u32 = 18;
 pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let judge = |check: &Check| {
         let (state, what, remedy) = match check.look {
-            Look::All(look) => look(patient),
+            Look::Always(look) => look(patient),
+            Look::Machine(look) => patient.facts.postgres.get().map(|_| look(patient))?,
             Look::Server(look) => look(patient, patient.facts.postgres.get()?),
         };
         Some(Finding { name: check.name, state, what, remedy })
