@@ -221,9 +221,7 @@ fn print_report(args: &Args, changes: Vec<Outcome>) {
         ));
     }
     if needs_restart && changes.iter().any(|outcome| outcome.phase == "awaiting_restart") {
-        print::say(
-            "\nRestart PostgreSQL to bring the restart-only values into force:\n  docker compose restart postgres",
-        );
+        print::say(history::RESTART);
     }
 }
 

@@ -58,3 +58,8 @@ pub(super) fn moves_table(moves: &[crate::model::change::Move]) -> String {
     };
     moves.iter().map(line).collect()
 }
+
+/// What a person does after restart-only values were written.
+pub(super) const RESTART: &str = "\nRestart PostgreSQL to bring these values into force, for example:
+  docker compose restart postgres     (in compose; the name of your service may differ)
+  sudo systemctl restart postgresql   (as a service of the system)";

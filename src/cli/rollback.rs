@@ -63,9 +63,7 @@ async fn roll_back(args: &Args, loaded: &Loaded) -> Result<Exit, TuneError> {
     }
     if ended.phase == Phase::AwaitingRestart && record.change.disruption == Disruption::Restart && !args.json
     {
-        print::say(
-            "\nRestart PostgreSQL to bring the former values into force:\n  docker compose restart postgres",
-        );
+        print::say(history::RESTART);
     }
     let done = matches!(ended.phase, Phase::Kept | Phase::AwaitingRestart);
     Ok(if done { Exit::Done } else { Exit::Refused })

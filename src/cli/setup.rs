@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Write random passwords into this folder, where there are none yet, and stop.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["print", "remove"])]
     write_secrets: Option<PathBuf>,
+    /// Only this one of them; can be given several times.
+    #[arg(long, value_name = "NAME", requires = "write_secrets", value_parser = ["postgres_password", "pgpilot_password"])]
+    secret: Vec<String>,
 }
 
 /// The files that `--write-secrets` makes; compose gives them to PostgreSQL and to us.
@@ -44,7 +47,7 @@ const SECRET_MODE: u32 = 0o444;
 
 pub(super) async fn run(args: &Args) -> Exit {
     if let Some(folder) = &args.write_secrets {
-        return write_secrets(folder);
+        return write_secrets(folder, &args.secret);
     }
     if args.print {
         let Some(config) = app::config_or_report() else { return Exit::Config };
@@ -103,8 +106,8 @@ fn agreed(role: &str) -> bool {
     }
 }
 
-fn write_secrets(folder: &Path) -> Exit {
-    for name in SECRETS {
+fn write_secrets(folder: &Path, only: &[String]) -> Exit {
+    for name in SECRETS.iter().filter(|name| only.is_empty() || only.iter().any(|only| only == *name)) {
         let path = folder.join(name);
         match write_secret(&path) {
             Ok(true) => print::say(&format!("{}: written", path.display())),

@@ -42,7 +42,11 @@ pub(super) fn max_locks_per_transaction(inputs: &Inputs<'_>) -> Proposal {
     let least = step.map_or(MOST_LOCKS, |(_, locks)| *locks);
     let chunks = inputs.server.timescale.as_ref().map_or(0, |timescale| u64::from(timescale.max_chunks));
     let need = chunk_locks(inputs, chunks).next_multiple_of(64).clamp(least, MOST_LOCKS);
-    never_lower(inputs, name, need, format!("TimescaleDB: a query locks each of {chunks} chunks"))
+    let why = match chunks {
+        0 => "TimescaleDB: a query locks each chunk of a hypertable".to_owned(),
+        _ => format!("TimescaleDB: a query locks each of {chunks} chunks"),
+    };
+    never_lower(inputs, name, need, why)
 }
 
 /// Twice the locks of four queries at once that read every chunk with three indexes, as each slot's part.
