@@ -235,10 +235,26 @@ pub async fn tuning<'a>(loaded: &'a Loaded, policy: Policy, purpose: &str) -> Re
     };
     let lane = lane(&loaded.config, &format!("{purpose} {}", journal.name));
     let session = loaded.target.connect(&lane).await?;
-    let hands =
-        PgHands { session, target: &loaded.target, lane, patience: PATIENCE / time_scale(), wrapped: None };
+    let hands = PgHands {
+        session,
+        target: &loaded.target,
+        lane,
+        patience: PATIENCE / time_scale(),
+        wrapped: None,
+        rights: vec![],
+    };
     let view = view(&loaded.config);
-    Ok(Tuning { hands, journal, state_dir, policy, view, now, without_journal, looks_after: false })
+    Ok(Tuning {
+        hands,
+        journal,
+        state_dir,
+        policy,
+        view,
+        now,
+        without_journal,
+        retried_stuck: false,
+        seen: None,
+    })
 }
 
 /// What answers `/metrics`, with sessions of its own.
@@ -251,7 +267,7 @@ pub fn scraper(loaded: &Loaded, board: Arc<Board>) -> Scraper {
 /// Everything that can be seen now, and what stands against seeing the server.
 pub async fn look(loaded: &Loaded) -> (Facts, Option<TuneError>) {
     let error = match tuning(loaded, Policy::default(), "look").await {
-        Ok(tuning) => match tuning.look().await {
+        Ok(mut tuning) => match tuning.look().await {
             Ok(facts) => return (facts, None),
             Err(error) => error,
         },

@@ -177,6 +177,7 @@ async fn alter(target: &Target, major: u32) {
         lane: lane(),
         patience: Duration::from_secs(1),
         wrapped: None,
+        rights: vec![],
     };
     for (value, want) in [(Some("12MB"), "12288"), (None, "4096")] {
         let state = State::Setting(value.map(ToOwned::to_owned));

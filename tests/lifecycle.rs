@@ -23,6 +23,10 @@ struct World {
     refuses_reload: bool,
     not_in_force: bool,
     comes_back: bool,
+    /// A write that was given up lands at the next reload but one.
+    lands_late: Option<(&'static str, &'static str)>,
+    /// Verify looks at entries that are ours only, as after a restart.
+    waits_for_others: bool,
 }
 
 impl World {
@@ -64,7 +68,8 @@ impl Hands for World {
                 .refuses
                 .is_some_and(|refused| Some(refused) == entry.as_deref().map(|text| (subject.name(), text)))
             {
-                return Ok(Event::Refused.into());
+                let culprit = Some(subject.name().to_owned());
+                return Ok(Said { event: Event::Refused, note: None, culprit });
             }
             self.touch(|world| match entry {
                 Some(text) => drop(world.entries.insert(subject.name().to_owned(), text.clone())),
@@ -78,14 +83,22 @@ impl Hands for World {
         if self.refuses_reload {
             return Ok(Event::NotLoaded.into());
         }
-        self.touch(|world| world.loaded = world.entries.clone())?;
+        self.touch(|world| {
+            world.loaded = world.entries.clone();
+            if world.entries.get("jit").is_none()
+                && let Some((name, text)) = world.lands_late.take()
+            {
+                world.entries.insert(name.to_owned(), text.to_owned());
+            }
+        })?;
         Ok(Event::Loaded.into())
     }
 
     async fn verify(&mut self, change: &Change) -> Result<Said, PgError> {
         self.touch(|world| {
             let holds = |m: &Move| m.desired == State::Setting(world.loaded.get(m.subject.name()).cloned());
-            let good = change.moves.iter().all(holds) && !world.not_in_force;
+            let judged = change.moves.iter().filter(|m| !world.waits_for_others || holds(m));
+            let good = judged.clone().all(holds) && judged.count() > 0 && !world.not_in_force;
             if good { Event::InForce.into() } else { Event::NotInForce.into() }
         })
     }
@@ -156,7 +169,7 @@ fn begin(world: &mut World, journal: &mut Journal, change: &Change) -> Option<En
 fn next_start(world: &mut World, journal: &mut Journal) {
     world.dies_at = None;
     let records = journal.records().unwrap();
-    for record in in_flight(&records) {
+    for record in in_flight(&records, "7") {
         block(run::resume(world, journal, record, now)).unwrap();
     }
 }
@@ -244,11 +257,93 @@ fn a_former_value_that_is_refused_calls_a_person() {
 }
 
 #[test]
-fn a_refused_reload_takes_the_batch_back() {
+fn a_refused_reload_takes_the_batch_back_and_is_over_when_the_server_reloads() {
     let (mut world, (_folder, mut journal)) = (before(), journal());
     world.refuses_reload = true;
     let ended = begin(&mut world, &mut journal, &change(Disruption::Reload)).unwrap();
-    assert_eq!((ended.phase, world.states(NAMES)), (Phase::Reverted(Reason::LoadRefused), former()));
+    assert_eq!((ended.phase, world.states(NAMES)), (Phase::Unloading(Reason::LoadRefused), former()));
+    world.refuses_reload = false;
+    next_start(&mut world, &mut journal);
+    assert_eq!(last_phase(&journal), Phase::Reverted(Reason::LoadRefused));
+    assert!(ours(&journal.records().unwrap(), "7").held.is_empty(), "the refusal was of another line");
+}
+
+fn last_phase(journal: &Journal) -> Phase {
+    journal.records().unwrap().pop().unwrap().phase
+}
+
+#[test]
+fn a_write_that_lands_after_the_undoing_is_undone_too() {
+    let (mut world, (_folder, mut journal)) = (before(), journal());
+    world.not_in_force = true;
+    world.lands_late = Some(("work_mem", "32MB"));
+    let ended = begin(&mut world, &mut journal, &change(Disruption::Reload)).unwrap();
+    assert_eq!((ended.phase, world.states(NAMES)), (Phase::Reverted(Reason::NotInForce), former()));
+    assert_eq!(world.loaded, world.entries);
+}
+
+#[test]
+fn what_got_stuck_is_tried_again_by_the_next_start() {
+    let (mut world, (_folder, mut journal)) = (before(), journal());
+    (world.not_in_force, world.refuses) = (true, Some(("work_mem", "4MB")));
+    begin(&mut world, &mut journal, &change(Disruption::Reload)).unwrap();
+    assert_eq!(last_phase(&journal), Phase::Stuck(Reason::UndoFailed));
+    world.refuses = None;
+    let record = journal.records().unwrap().pop().unwrap();
+    let ended = block(run::resume(&mut world, &mut journal, &record, now)).unwrap();
+    assert_eq!((ended.phase, world.states(NAMES)), (Phase::Reverted(Reason::UndoFailed), former()));
+}
+
+#[test]
+fn a_change_that_was_only_planned_is_dropped_and_not_written() {
+    let (mut world, (_folder, mut journal)) = (before(), journal());
+    journal.begin(&change(Disruption::Reload), "", now()).unwrap();
+    next_start(&mut world, &mut journal);
+    assert_eq!((last_phase(&journal), world.states(NAMES)), (Phase::Dropped(Reason::Interrupted), former()));
+}
+
+#[test]
+fn changes_of_another_data_directory_are_left_alone() {
+    let (mut world, (_folder, mut journal)) = (before(), journal());
+    world.dies_at = Some((4, true));
+    begin(&mut world, &mut journal, &change(Disruption::Reload));
+    let records = journal.records().unwrap();
+    assert_eq!(in_flight(&records, "8").count(), 0);
+    assert_eq!(in_flight(&records, "7").count(), 1);
+}
+
+#[test]
+fn after_a_restart_only_what_is_still_ours_is_judged() {
+    let (mut world, (_folder, mut journal)) = (before(), journal());
+    begin(&mut world, &mut journal, &change(Disruption::Restart)).unwrap();
+    // A later change of ours, or a person, moves one of the three before the restart.
+    world.entries.insert("work_mem".to_owned(), "64MB".to_owned());
+    world.loaded = world.entries.clone();
+    world.waits_for_others = true;
+    let record = journal.records().unwrap().pop().unwrap();
+    let ended = block(run::restarted(&mut world, &mut journal, &record, now)).unwrap();
+    assert_eq!(ended.phase, Phase::Kept, "the other two are as wanted");
+    assert_eq!(world.entries["work_mem"], "64MB");
+    assert_eq!(world.entries["max_wal_size"], "16GB", "nothing is written back");
+}
+
+#[test]
+fn a_waiting_change_of_which_nothing_is_left_is_dropped() {
+    let (mut world, (_folder, mut journal)) = (before(), journal());
+    begin(&mut world, &mut journal, &change(Disruption::Restart)).unwrap();
+    world.entries = before().entries;
+    let record = journal.records().unwrap().pop().unwrap();
+    let ended = block(run::restarted(&mut world, &mut journal, &record, now)).unwrap();
+    assert_eq!(ended.phase, Phase::Dropped(Reason::MovedByOthers));
+}
+
+#[test]
+fn only_the_setting_that_failed_is_held() {
+    let (mut world, (_folder, mut journal)) = (before(), journal());
+    world.refuses = Some(("max_wal_size", "16GB"));
+    begin(&mut world, &mut journal, &change(Disruption::Reload)).unwrap();
+    let held = ours(&journal.records().unwrap(), "7").held;
+    assert_eq!(held.iter().map(|hold| hold.name.as_str()).collect::<Vec<_>>(), ["max_wal_size"]);
 }
 
 #[test]

@@ -28,7 +28,9 @@ const SCHEMA: &str = "
         change_id INTEGER NOT NULL REFERENCES changes (id),
         at TEXT NOT NULL,
         phase TEXT NOT NULL,
-        note TEXT
+        note TEXT,
+        -- the setting that the change failed for
+        culprit TEXT
     ) STRICT;
     CREATE INDEX IF NOT EXISTS steps_of_change ON steps (change_id, id);
 ";
@@ -68,6 +70,16 @@ impl JournalError {
             }
         }
     }
+}
+
+/// What is written down of a change when it comes into a phase.
+pub struct Step<'a> {
+    pub phase: &'a Phase,
+    /// What was said, for people.
+    pub note: Option<&'a str>,
+    /// The setting that the change failed for.
+    pub culprit: Option<&'a str>,
+    pub at: Timestamp,
 }
 
 /// The open journal.
@@ -123,7 +135,7 @@ impl Journal {
         let both = self.db.transaction()?;
         both.execute("INSERT INTO changes (change, snapshot) VALUES (?1, ?2)", params![text, snapshot])?;
         let id = both.last_insert_rowid();
-        insert_step(&both, id, &Phase::Planned, None, now)?;
+        insert_step(&both, id, &Step { phase: &Phase::Planned, note: None, culprit: None, at: now })?;
         both.commit()?;
         Ok(id)
     }
@@ -132,14 +144,8 @@ impl Journal {
     ///
     /// # Errors
     /// When it is not safely on disk.
-    pub fn advance(
-        &mut self,
-        id: i64,
-        phase: &Phase,
-        note: Option<&str>,
-        now: Timestamp,
-    ) -> Result<(), JournalError> {
-        insert_step(&self.db, id, phase, note, now)
+    pub fn advance(&mut self, id: i64, step: &Step<'_>) -> Result<(), JournalError> {
+        insert_step(&self.db, id, step)
     }
 
     /// All changes, oldest first, each in its latest phase.
@@ -148,7 +154,7 @@ impl Journal {
     /// When the file cannot be read, or holds what we cannot.
     pub fn records(&self) -> Result<Vec<Record>, JournalError> {
         let mut statement = self.db.prepare(
-            "SELECT c.id, c.change, s.phase, s.at, s.note FROM changes c JOIN steps s ON s.id = \
+            "SELECT c.id, c.change, s.phase, s.at, s.note, s.culprit FROM changes c JOIN steps s ON s.id = \
              (SELECT max(id) FROM steps WHERE change_id = c.id) ORDER BY c.id",
         )?;
         let rows = statement.query_map([], |row| {
@@ -158,10 +164,11 @@ impl Journal {
                 row.get::<_, String>(2)?,
                 row.get::<_, String>(3)?,
                 row.get(4)?,
+                row.get(5)?,
             ))
         })?;
         rows.map(|row| {
-            let (id, change, phase, since, note) = row?;
+            let (id, change, phase, since, note, culprit) = row?;
             let content = |source| JournalError::Content { id, source };
             Ok(Record {
                 id,
@@ -169,6 +176,7 @@ impl Journal {
                 phase: serde_json::from_str(&phase).map_err(content)?,
                 since: since.parse().unwrap_or(Timestamp::UNIX_EPOCH),
                 note,
+                culprit,
             })
         })
         .collect()
@@ -183,17 +191,11 @@ impl Journal {
     }
 }
 
-fn insert_step(
-    db: &Connection,
-    id: i64,
-    phase: &Phase,
-    note: Option<&str>,
-    now: Timestamp,
-) -> Result<(), JournalError> {
-    let text = serde_json::to_string(phase).map_err(|source| JournalError::Content { id, source })?;
+fn insert_step(db: &Connection, id: i64, step: &Step<'_>) -> Result<(), JournalError> {
+    let text = serde_json::to_string(step.phase).map_err(|source| JournalError::Content { id, source })?;
     db.execute(
-        "INSERT INTO steps (change_id, at, phase, note) VALUES (?1, ?2, ?3, ?4)",
-        params![id, now.to_string(), text, note],
+        "INSERT INTO steps (change_id, at, phase, note, culprit) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![id, step.at.to_string(), text, step.note, step.culprit],
     )?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-use crate::client::postgres::{PgError, Session};
+use crate::client::postgres::{Cause, PgError, Session};
 
 /// First half of the advisory locks' key: `pgpi` in ASCII.
 const SPACE: i32 = 0x7067_7069;
@@ -19,7 +19,7 @@ pub enum Right {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    #[error("another pgpilot is writing with this journal: {path} is locked")]
+    #[error("another pgpilot is at work with this journal: {path} is locked")]
     File { path: PathBuf },
     #[error("locking {path}")]
     Io { path: PathBuf, source: std::io::Error },
@@ -30,10 +30,21 @@ pub enum LockError {
 }
 
 impl LockError {
+    /// As an error of the session that wanted the lock.
+    pub fn into_pg(self) -> PgError {
+        match self {
+            Self::Postgres(error) => error,
+            Self::File { .. } | Self::Io { .. } | Self::Server { .. } => PgError::Statement {
+                doing: "taking the lock again".to_owned(),
+                source: Cause { message: self.to_string(), sqlstate: None, lost: true },
+            },
+        }
+    }
+
     /// What an operator can do about it.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::File { .. } => Some("wait until it is done; a change takes seconds"),
+            Self::File { .. } => Some("a change takes seconds; two `serve` need a PGPILOT_STATE_DIR each"),
             Self::Server { .. } => {
                 Some("run one pgpilot per PostgreSQL server, or set PGPILOT_MODE=observe in the others")
             }
@@ -42,12 +53,15 @@ impl LockError {
     }
 }
 
-/// Holds the lock file until it is dropped.
+/// Holds a right's lock file until it is dropped.
 ///
 /// # Errors
 /// When another process holds it, or the file cannot be made.
-pub fn lock_file(folder: &Path) -> Result<File, LockError> {
-    let path = folder.join("pgpilot.lock");
+pub fn lock_file(folder: &Path, right: Right) -> Result<File, LockError> {
+    let path = folder.join(match right {
+        Right::Write => "write.lock",
+        Right::Serve => "serve.lock",
+    });
     let io = |source| LockError::Io { path: path.clone(), source };
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
     match file.try_lock() {
@@ -59,27 +73,23 @@ pub fn lock_file(folder: &Path) -> Result<File, LockError> {
 
 /// Takes an advisory lock for the life of the session, and refuses where another session holds it.
 ///
-/// Advisory locks are per database and two pgpilots may use two: so the holders in all databases are looked at, and
-/// of two that took it at the same moment the one that connected first keeps it.
+/// Advisory locks are per database and two pgpilots may use two: so the holders in all databases are looked at. Of two
+/// that took it at the same moment the one that connected first keeps it.
 ///
 /// # Errors
 /// When another session holds it, or the server does not answer.
 pub async fn lock_server(session: &Session, right: Right) -> Result<(), LockError> {
-    let key = right as i32;
-    let taken = session
-        .row("taking the advisory lock", &format!("SELECT pg_try_advisory_lock({SPACE}, {key}) AS taken"))
-        .await?;
-    let holder = other_holder(session, right).await?;
-    match (taken.is_true("taken"), holder) {
-        (true, None) => Ok(()),
-        (taken, holder) => {
+    if let Some(holder) = other_holder(session, right).await? {
+        return Err(LockError::Server { holder: holder.who });
+    }
+    let sql = format!("SELECT pg_try_advisory_lock({SPACE}, {}) AS taken", right as i32);
+    let taken = session.row("taking the advisory lock", &sql).await?.is_true("taken");
+    match other_holder(session, right).await? {
+        None if taken => Ok(()),
+        Some(holder) if taken && !holder.is_older => Ok(()),
+        holder => {
             if taken {
-                session
-                    .run(
-                        "giving the advisory lock back",
-                        &format!("SELECT pg_advisory_unlock({SPACE}, {key})"),
-                    )
-                    .await?;
+                unlock_server(session, right).await?;
             }
             Err(LockError::Server {
                 holder: holder.map_or_else(|| "it has just gone".to_owned(), |other| other.who),
@@ -103,24 +113,30 @@ pub struct Holder {
     pub application_name: String,
     /// Process, address and application, for a person.
     pub who: String,
+    /// Its server process.
+    pub backend: String,
+    /// It connected before us.
+    pub is_older: bool,
 }
 
-/// The session, other than ours, that holds a lock and connected before us; none when nobody does.
+/// The oldest session, other than ours, that holds a lock in whatever database; none when nobody does.
 ///
 /// # Errors
 /// When the server does not answer.
 pub async fn other_holder(session: &Session, right: Right) -> Result<Option<Holder>, PgError> {
     let sql = format!(
-        "SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'a local socket') AS addr \
+        "SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'a local socket') AS addr, \
+         (coalesce(a.backend_start, '-infinity'), a.pid) < (me.backend_start, me.pid) AS older \
          FROM pg_locks l JOIN pg_stat_activity a USING (pid), \
               (SELECT backend_start, pid FROM pg_stat_activity WHERE pid = pg_backend_pid()) me \
          WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {SPACE} AND l.objid = {} AND l.objsubid = 2 \
-           AND a.pid <> me.pid AND (coalesce(a.backend_start, '-infinity'), a.pid) < (me.backend_start, me.pid) LIMIT 1",
+           AND a.pid <> me.pid ORDER BY older DESC, a.pid LIMIT 1",
         right as i32
     );
     let rows = session.rows("looking for another pgpilot", &sql).await?;
     Ok(rows.first().map(|row| {
-        let (pid, name, addr) = (row.text("pid"), row.text("application_name"), row.text("addr"));
-        Holder { who: format!("process {pid} from {addr}, {name}"), application_name: name }
+        let (backend, name, addr) = (row.text("pid"), row.text("application_name"), row.text("addr"));
+        let who = format!("process {backend} from {addr}, {name}");
+        Holder { who, application_name: name, backend, is_older: row.is_true("older") }
     }))
 }

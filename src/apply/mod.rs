@@ -26,7 +26,8 @@ pub trait Hands {
     /// Compares what is in force with what the change wanted.
     fn verify(&mut self, change: &Change) -> impl Future<Output = Result<Said, PgError>>;
 
-    /// After a lost connection: waits for the server, as long as it is worth waiting.
+    /// After a lost connection: waits for the server, as long as it is worth waiting, and until nothing that the old
+    /// session sent can land any more; then takes its locks again.
     fn reconnect(&mut self) -> impl Future<Output = Result<(), PgError>>;
 }
 
@@ -35,10 +36,12 @@ pub trait Hands {
 pub struct Said {
     pub event: Event,
     pub note: Option<String>,
+    /// The setting that failed, where it was one.
+    pub culprit: Option<String>,
 }
 
 impl From<Event> for Said {
     fn from(event: Event) -> Self {
-        Self { event, note: None }
+        Self { event, note: None, culprit: None }
     }
 }

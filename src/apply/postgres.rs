@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::lock::{LockError, Right, lock_server};
 use super::{Hands, Said, wrapper};
 use crate::client::Target;
 use crate::client::catalog;
@@ -17,6 +18,16 @@ use crate::model::setting::{Value, quote, quote_name, split_list};
 const RELOAD_DEADLINE: Duration = Duration::from_secs(5);
 const RELOAD_POLL: Duration = Duration::from_millis(10);
 
+/// Between attempts to connect again, and between looks whether the former session has ended.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
+
+/// An `fsync` on a disk in a first sync takes seconds; after ten of them something else is wrong.
+const BACKEND_LOOKS: u32 = 40;
+
+/// SQLSTATE classes that say something of the statement and not of the moment: bad value, unknown name, missing
+/// right, a parameter that cannot be changed. A full disk (53) or a time-out (57) may be gone at the next attempt.
+const VALUE_CLASSES: &[&str] = &["0A", "22", "42", "55"];
+
 /// Settings whose value is a list of names, each quoted by itself.
 const LISTS: &[&str] = &["shared_preload_libraries", "session_preload_libraries", "local_preload_libraries"];
 
@@ -29,6 +40,8 @@ pub struct PgHands<'a> {
     pub patience: Duration,
     /// Whether we write through `pgpilot.alter_system`; none: not asked yet.
     pub wrapped: Option<bool>,
+    /// The locks that the session holds, and that a new one must take again.
+    pub rights: Vec<Right>,
 }
 
 impl Hands for PgHands<'_> {
@@ -44,17 +57,22 @@ impl Hands for PgHands<'_> {
     async fn write(&mut self, states: &[(Subject, State)]) -> Result<Said, PgError> {
         let wrapped = self.is_wrapped().await?;
         for (subject, state) in states {
+            let refused = |note| Said {
+                event: Event::Refused,
+                note: Some(note),
+                culprit: Some(subject.name().to_owned()),
+            };
             let Some(sql) = statement(subject, state, wrapped) else {
                 let note = format!(
                     "{}: {state} has no spelling that ALTER SYSTEM stores as it stands",
                     subject.name()
                 );
-                return Ok(Said { event: Event::Refused, note: Some(note) });
+                return Ok(refused(note));
             };
             match self.session.run(&format!("setting {} to {state}", subject.name()), &sql).await {
                 Ok(()) => {}
-                Err(error) if error.is_lost() => return Err(error),
-                Err(error) => return Ok(Said { event: Event::Refused, note: Some(chain(&error)) }),
+                Err(error) if speaks_of_the_value(&error) => return Ok(refused(chain(&error))),
+                Err(error) => return Err(error),
             }
         }
         Ok(Event::Written.into())
@@ -72,7 +90,7 @@ impl Hands for PgHands<'_> {
             }
         }
         let note = "pg_conf_load_time() did not move; the server's log says which line it refused".to_owned();
-        Ok(Said { event: Event::NotLoaded, note: Some(note) })
+        Ok(Said { event: Event::NotLoaded, note: Some(note), culprit: None })
     }
 
     async fn verify(&mut self, change: &Change) -> Result<Said, PgError> {
@@ -81,23 +99,48 @@ impl Hands for PgHands<'_> {
         let entries = self.read(&subjects).await?;
         let settings = catalog::settings(&self.session, &names).await?;
         let server_started_ms = catalog::started_ms(&self.session).await?;
-        let (event, note) = verdict(change, &InForce { entries, settings, server_started_ms });
-        Ok(Said { event, note })
+        let (event, objection) = verdict(change, &InForce { entries, settings, server_started_ms });
+        let (culprit, note) = objection.map(|found| (found.name, found.sentence)).unzip();
+        Ok(Said { event, note, culprit })
     }
 
     async fn reconnect(&mut self) -> Result<(), PgError> {
         let deadline = Instant::now() + self.patience;
-        loop {
+        let session = loop {
             match self.target.connect(&self.lane).await {
-                Ok(session) => {
-                    self.session = session;
-                    return Ok(());
-                }
+                Ok(session) => break session,
                 Err(error) if Instant::now() > deadline || error.is_refused() => return Err(error),
-                Err(_) => sleep(Duration::from_millis(250)).await,
+                Err(_) => sleep(RECONNECT_PAUSE).await,
             }
+        };
+        end_backend(&session, self.session.backend()).await?;
+        for right in &self.rights {
+            lock_server(&session, *right).await.map_err(LockError::into_pg)?;
         }
+        self.session = session;
+        Ok(())
     }
+}
+
+/// Ends what our former session may still be doing: a statement that waits for a slow disk lands after we gave it up.
+///
+/// # Errors
+/// When it does not end, or the server does not answer.
+pub async fn end_backend(session: &Session, backend: &str) -> Result<(), PgError> {
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {backend} AND usename = current_user \
+         AND application_name LIKE 'pgpilot%'"
+    );
+    for _ in 0..BACKEND_LOOKS {
+        if session.rows("ending our former session", &sql).await?.is_empty() {
+            return Ok(());
+        }
+        sleep(RECONNECT_PAUSE).await;
+    }
+    Err(PgError::Timeout {
+        doing: "ending our former session".to_owned(),
+        after: RECONNECT_PAUSE * BACKEND_LOOKS,
+    })
 }
 
 impl PgHands<'_> {
@@ -118,6 +161,11 @@ impl PgHands<'_> {
             self.session.row("reading pg_conf_load_time()", "SELECT pg_conf_load_time()::text AS at").await?;
         Ok(row.text("at"))
     }
+}
+
+fn speaks_of_the_value(error: &PgError) -> bool {
+    !error.is_lost()
+        && error.sqlstate().is_some_and(|code| VALUE_CLASSES.iter().any(|class| code.starts_with(class)))
 }
 
 /// The statement that brings a subject into a state; none where ALTER SYSTEM cannot express it.

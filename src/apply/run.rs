@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::journal::{Journal, JournalError};
+use super::journal::{Journal, JournalError, Step};
 use super::{Hands, Said};
 use crate::client::postgres::PgError;
 use crate::lifecycle::{Event, Order, Record, step};
@@ -20,6 +20,9 @@ pub enum RunError {
     Lost { id: i64, phase: &'static str, source: PgError },
     #[error("change {id} was interrupted while {phase}")]
     Journal { id: i64, phase: &'static str, source: JournalError },
+    /// Nothing was begun.
+    #[error(transparent)]
+    Begin(#[from] JournalError),
 }
 
 /// How a change ended, or where it waits.
@@ -43,12 +46,11 @@ pub async fn start<H: Hands>(
     snapshot: &str,
     now: impl Fn() -> Timestamp,
 ) -> Result<Ended, RunError> {
-    let begun = journal.begin(change, snapshot, now());
-    let id = begun.map_err(|source| RunError::Journal { id: 0, phase: "planned", source })?;
-    carry(hands, journal, id, change, Phase::Planned, now).await
+    let id = journal.begin(change, snapshot, now())?;
+    Run::new(hands, journal, id, change, now).go(Phase::Planned, Some(Order::Read)).await
 }
 
-/// Goes on with a change that an earlier process left in flight, or that waited for a restart.
+/// Goes on with a change that an earlier process left in flight, or that got stuck.
 ///
 /// # Errors
 /// As [`start`].
@@ -58,7 +60,13 @@ pub async fn resume<H: Hands>(
     record: &Record,
     now: impl Fn() -> Timestamp,
 ) -> Result<Ended, RunError> {
-    carry(hands, journal, record.id, &record.change, record.phase.clone(), now).await
+    let (phase, order) = match &record.phase {
+        stuck @ Phase::Stuck(_) => (stuck.clone(), Some(Order::Read)),
+        phase => step(&record.change, phase, &Event::Abandoned),
+    };
+    let mut run = Run::new(hands, journal, record.id, &record.change, now);
+    run.note_phase(&record.phase, &phase, &Said::from(Event::Abandoned))?;
+    run.go(phase, order).await
 }
 
 /// Tells a waiting change that the server was started anew.
@@ -72,30 +80,7 @@ pub async fn restarted<H: Hands>(
     now: impl Fn() -> Timestamp,
 ) -> Result<Ended, RunError> {
     let (phase, order) = step(&record.change, &record.phase, &Event::Restarted);
-    let mut run = Run { hands, journal, id: record.id, change: &record.change, now, reconnects: 0 };
-    run.go(phase, order, None).await
-}
-
-/// Ends a change that was made for another data directory.
-///
-/// # Errors
-/// When the journal cannot be written.
-pub fn void(journal: &mut Journal, record: &Record, now: Timestamp) -> Result<Phase, JournalError> {
-    let (phase, _) = step(&record.change, &record.phase, &Event::OtherServer);
-    journal.advance(record.id, &phase, None, now)?;
-    Ok(phase)
-}
-
-async fn carry<H: Hands>(
-    hands: &mut H,
-    journal: &mut Journal,
-    id: i64,
-    change: &Change,
-    phase: Phase,
-    now: impl Fn() -> Timestamp,
-) -> Result<Ended, RunError> {
-    let mut run = Run { hands, journal, id, change, now, reconnects: 0 };
-    run.go(phase, Some(Order::Read), None).await
+    Run::new(hands, journal, record.id, &record.change, now).go(phase, order).await
 }
 
 struct Run<'a, H, N> {
@@ -107,25 +92,33 @@ struct Run<'a, H, N> {
     reconnects: u32,
 }
 
-impl<H: Hands, N: Fn() -> Timestamp> Run<'_, H, N> {
-    async fn go(
-        &mut self,
-        mut phase: Phase,
-        mut order: Option<Order>,
-        mut note: Option<String>,
-    ) -> Result<Ended, RunError> {
+impl<'a, H: Hands, N: Fn() -> Timestamp> Run<'a, H, N> {
+    const fn new(hands: &'a mut H, journal: &'a mut Journal, id: i64, change: &'a Change, now: N) -> Self {
+        Self { hands, journal, id, change, now, reconnects: 0 }
+    }
+
+    async fn go(&mut self, mut phase: Phase, mut order: Option<Order>) -> Result<Ended, RunError> {
+        let mut last = Said::from(Event::Abandoned);
         while let Some(wanted) = order.take() {
             let said = self.execute(&phase, wanted).await?;
-            note = said.note.or(note);
             let (next, then) = step(self.change, &phase, &said.event);
-            if next != phase {
-                self.journal
-                    .advance(self.id, &next, note.as_deref(), (self.now)())
-                    .map_err(|source| RunError::Journal { id: self.id, phase: phase.as_label(), source })?;
-            }
+            // What went wrong first stays the reason, also when the undoing goes well.
+            last.note = said.note.or(last.note);
+            last.culprit = said.culprit.or(last.culprit);
+            self.note_phase(&phase, &next, &last)?;
             (phase, order) = (next, then);
         }
-        Ok(Ended { id: self.id, phase, note, settings: self.change.moves.len() })
+        Ok(Ended { id: self.id, phase, note: last.note, settings: self.change.moves.len() })
+    }
+
+    /// A phase that a change comes into is on disk before anything is done in it.
+    fn note_phase(&mut self, before: &Phase, next: &Phase, said: &Said) -> Result<(), RunError> {
+        if before == next {
+            return Ok(());
+        }
+        let (note, culprit) = (said.note.as_deref(), said.culprit.as_deref());
+        let written = self.journal.advance(self.id, &Step { phase: next, note, culprit, at: (self.now)() });
+        written.map_err(|source| RunError::Journal { id: self.id, phase: before.as_label(), source })
     }
 
     /// Does an order; when the server goes away meanwhile, waits for it and looks at what stands there now.

@@ -110,7 +110,10 @@ pub fn main() -> ExitCode {
             return Exit::Error.into();
         }
     };
-    runtime.block_on(run(line.verb.unwrap_or(Verb::Serve(serve::Args::default())))).into()
+    let exit = runtime.block_on(run(line.verb.unwrap_or(Verb::Serve(serve::Args::default()))));
+    // A file system that hangs may hold one of the runtime's threads: nothing waits for it.
+    runtime.shutdown_background();
+    exit.into()
 }
 
 async fn run(verb: Verb) -> Exit {

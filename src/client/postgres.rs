@@ -1,5 +1,6 @@
 //! One session with PostgreSQL. All reads are in text form: one round trip a statement, pipelined when asked at once.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -158,6 +159,10 @@ pub struct Session {
     client: Client,
     task: JoinHandle<()>,
     timeout: Duration,
+    /// `pg_backend_pid()`.
+    backend: String,
+    /// Statements that are under way: each waits for those before it.
+    waiting: AtomicU32,
 }
 
 impl Drop for Session {
@@ -180,8 +185,9 @@ impl Target {
             target: self.label().to_owned(),
             after: self.connect_timeout,
         })??;
-        let session = Session { client, task, timeout: lane.statement_timeout + GRACE };
-        session.run("setting the session's guards", &guards(lane)).await?;
+        let (timeout, waiting) = (lane.statement_timeout + GRACE, AtomicU32::new(0));
+        let mut session = Session { client, task, timeout, backend: String::new(), waiting };
+        session.backend = session.row("setting the session's guards", &guards(lane)).await?.text("backend");
         Ok(session)
     }
 
@@ -210,7 +216,8 @@ impl Target {
 fn guards(lane: &Lane) -> String {
     format!(
         "SET search_path = pg_catalog; SET statement_timeout = {}; SET lock_timeout = {}; \
-         SET default_transaction_read_only = {}; SET client_min_messages = error",
+         SET default_transaction_read_only = {}; SET client_min_messages = error; \
+         SELECT pg_catalog.pg_backend_pid() AS backend",
         lane.statement_timeout.as_millis(),
         LOCK_TIMEOUT.as_millis(),
         if lane.read_only { "on" } else { "off" },
@@ -250,19 +257,44 @@ impl TextRow {
     }
 }
 
+/// A place in a session's queue, given back when it is dropped, also with a future that nobody waits for any more.
+struct Place<'a> {
+    waiting: &'a AtomicU32,
+    number: u32,
+}
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicU32) -> Self {
+        Self { waiting, number: waiting.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Session {
     /// Runs one statement and returns its rows. Statements asked for at once travel together.
     ///
     /// # Errors
     /// When the server refuses it or does not answer in time; the session may be lost then.
     pub async fn rows(&self, doing: &str, sql: &str) -> Result<Vec<TextRow>, PgError> {
-        let answered = tokio::time::timeout(self.timeout, self.client.simple_query(sql)).await;
+        let place = Place::take(&self.waiting);
+        let after = self.timeout * place.number;
+        let answered = tokio::time::timeout(after, self.client.simple_query(sql)).await;
         let messages = answered
-            .map_err(|_| PgError::Timeout { doing: doing.to_owned(), after: self.timeout })?
+            .map_err(|_| PgError::Timeout { doing: doing.to_owned(), after })?
             .map_err(|error| PgError::Statement { doing: doing.to_owned(), source: error.into() })?;
         let row =
             |message| if let SimpleQueryMessage::Row(row) = message { Some(TextRow(row)) } else { None };
         Ok(messages.into_iter().filter_map(row).collect())
+    }
+
+    /// The server's process for this session.
+    pub fn backend(&self) -> &str {
+        &self.backend
     }
 
     /// The first row of a statement that always has one.

@@ -18,6 +18,8 @@ pub struct Record {
     pub since: Timestamp,
     /// What was said at the last step, such as the server's refusal.
     pub note: Option<String>,
+    /// The setting that the change failed for, where it was one.
+    pub culprit: Option<String>,
 }
 
 /// How long a value that was undone is not proposed again; doubles with each time.
@@ -36,17 +38,20 @@ pub fn ours(records: &[Record], system_identifier: &str) -> Ours {
     Ours { written: written(&records), held: held(&records) }
 }
 
-/// Changes between their first write and their verdict, oldest first: to be finished or undone before anything else.
-pub fn in_flight(records: &[Record]) -> impl Iterator<Item = &Record> {
-    records.iter().filter(|record| record.phase.is_in_flight())
+/// Changes of one data directory between their first write and their verdict, oldest first: to be finished or undone
+/// before anything else. Those of another one are left alone: its server is not here.
+pub fn in_flight<'a>(records: &'a [Record], system_identifier: &'a str) -> impl Iterator<Item = &'a Record> {
+    let here = move |record: &&Record| record.change.system_identifier == system_identifier;
+    records.iter().filter(here).filter(|record| record.phase.is_in_flight())
 }
 
 /// Entries of changes that stand. One that was taken back counts as never made: its former entry may be a person's.
 fn written(records: &[&Record]) -> BTreeMap<String, Option<String>> {
     let taken_back: BTreeSet<i64> =
-        records.iter().filter(|r| stands(r)).filter_map(|r| rollback_of(r)).collect();
-    let standing =
-        records.iter().filter(|r| stands(r) && rollback_of(r).is_none() && !taken_back.contains(&r.id));
+        records.iter().filter(|r| r.phase.stands()).filter_map(|r| rollback_of(r)).collect();
+    let standing = records
+        .iter()
+        .filter(|r| r.phase.stands() && rollback_of(r).is_none() && !taken_back.contains(&r.id));
     let moves = standing.flat_map(|r| &r.change.moves);
     moves
         .map(|m| {
@@ -54,10 +59,6 @@ fn written(records: &[&Record]) -> BTreeMap<String, Option<String>> {
             (m.subject.name().to_owned(), entry.clone())
         })
         .collect()
-}
-
-const fn stands(record: &Record) -> bool {
-    matches!(record.phase, Phase::Kept | Phase::AwaitingRestart)
 }
 
 const fn rollback_of(record: &Record) -> Option<i64> {
@@ -100,7 +101,7 @@ fn hold(record: &Record, name: &str, times_before: u32) -> Verdict {
             },
         ),
         (Phase::Kept | Phase::AwaitingRestart, Cause::Plan) => Verdict::Frees,
-        (Phase::Reverted(why), Cause::Plan) if blames_the_value(*why) => {
+        (Phase::Reverted(why), Cause::Plan) if blames(record, name, *why) => {
             let doublings = times_before.min(MOST_DOUBLINGS);
             let until = record.since.checked_add(COOL_DOWN * (1 << doublings)).ok();
             let why = format!("change {} was undone: {}", record.id, why.sentence());
@@ -110,7 +111,9 @@ fn hold(record: &Record, name: &str, times_before: u32) -> Verdict {
     }
 }
 
-/// An interruption says nothing about the value.
-const fn blames_the_value(reason: Reason) -> bool {
-    matches!(reason, Reason::WriteFailed | Reason::LoadRefused | Reason::NotInForce)
+/// The setting that failed is held, or all of them where it is not known which. An interruption, or a reload that the
+/// server refused for another line, says nothing about a value.
+fn blames(record: &Record, name: &str, reason: Reason) -> bool {
+    matches!(reason, Reason::WriteFailed | Reason::NotInForce)
+        && record.culprit.as_deref().is_none_or(|culprit| culprit == name)
 }

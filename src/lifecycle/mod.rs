@@ -10,4 +10,4 @@ pub use ledger::{Record, in_flight, ours};
 pub use propose::{Wanted, propose};
 pub use step::{Event, Found, Order, step};
 pub use take_back::{Refusal, take_back};
-pub use verdict::{InForce, verdict};
+pub use verdict::{InForce, Objection, verdict};

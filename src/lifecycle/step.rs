@@ -10,13 +10,13 @@
 //!    │ refused  │ refused   │ not in force
 //!    └──────────┴─────┬─────┘
 //!                     ▼
-//!                 Reverting ─► Unloading ─────────────► Reverted
+//!                 Reverting ─► Unloading ─► Checking ─► Reverted
 //!                     └─────── refused ───────────────► Stuck: a person is called
 //! ```
 //!
 //! A late or double event changes nothing. Nothing but `expect` and `desired` is ever ordered to be written.
 
-use crate::model::change::{Change, Disruption, Phase, Reason, State, Subject};
+use crate::model::change::{Change, Disruption, Move, Phase, Reason, State, Subject};
 
 /// What was read of one subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub enum Event {
     NotInForce,
     /// The server was started anew since the values were written.
     Restarted,
-    /// The server has another data directory than the change was made for.
-    OtherServer,
+    /// Another process left the change as it is; only what was touched needs an end.
+    Abandoned,
 }
 
 /// What the edge must do, in this order; each gives one event.
@@ -63,11 +63,12 @@ pub enum Order {
 
 /// The next phase, and the order that leads to the next event; none when there is nothing to wait for.
 pub fn step(change: &Change, phase: &Phase, event: &Event) -> (Phase, Option<Order>) {
-    if phase.is_over() {
-        return (phase.clone(), None);
-    }
     match (phase, event) {
-        (_, Event::OtherServer) => (Phase::Dropped(Reason::OtherServer), None),
+        // A refusal may have been of the moment: a disk that was full, a right that is back.
+        (Phase::Stuck(_), Event::Found(found)) => undo(change, found, Reason::UndoFailed),
+        (over, _) if over.is_over() => (phase.clone(), None),
+        (Phase::Planned, Event::Abandoned) => (Phase::Dropped(Reason::Interrupted), None),
+        (_, Event::Abandoned) => (phase.clone(), Some(Order::Read)),
         (Phase::Planned, Event::Found(found)) => precheck(change, found),
         (Phase::Writing, Event::Written) => (Phase::Loading, Some(Order::Load)),
         (Phase::Writing, Event::Refused) => revert(Reason::WriteFailed),
@@ -75,13 +76,14 @@ pub fn step(change: &Change, phase: &Phase, event: &Event) -> (Phase, Option<Ord
         (Phase::Loading, Event::NotLoaded) => revert(Reason::LoadRefused),
         (Phase::Verifying, Event::InForce) => (verified(change), None),
         (Phase::Verifying | Phase::AwaitingRestart, Event::NotInForce) => revert(Reason::NotInForce),
-        (Phase::AwaitingRestart, Event::Restarted) => (Phase::AwaitingRestart, Some(Order::Verify)),
+        (Phase::AwaitingRestart, Event::Restarted) => (Phase::AwaitingRestart, Some(Order::Read)),
+        (Phase::AwaitingRestart, Event::Found(found)) => after_restart(change, found),
         (Phase::AwaitingRestart, Event::InForce) => (Phase::Kept, None),
-        (Phase::AwaitingRestart, Event::Found(found)) => still_waiting(change, found),
         (Phase::Reverting(why), Event::Written) => (Phase::Unloading(*why), Some(Order::Load)),
         (Phase::Reverting(_), Event::Refused) => (Phase::Stuck(Reason::UndoFailed), None),
-        // What is written back takes effect at the next start at the latest, even if this reload was refused.
-        (Phase::Unloading(why), Event::Loaded | Event::NotLoaded) => (Phase::Reverted(*why), None),
+        // A reload that is refused leaves the change open: what is in force is not known to be the former state.
+        (Phase::Unloading(why), Event::Loaded) => (Phase::Checking(*why), Some(Order::Read)),
+        (Phase::Checking(why), Event::Found(found)) => check(change, found, *why),
         (_, Event::Found(found)) => resume(change, phase, found),
         _ => (phase.clone(), None),
     }
@@ -111,8 +113,7 @@ fn resume(change: &Change, phase: &Phase, found: &[Found]) -> (Phase, Option<Ord
 
 /// Writes back those subjects that stand as we wrote them; a third state is somebody else's.
 fn undo(change: &Change, found: &[Found], why: Reason) -> (Phase, Option<Order>) {
-    let ours = change.moves.iter().filter(|m| state_of(found, &m.subject) == Some(&m.desired));
-    let back: Vec<_> = ours.map(|m| (m.subject.clone(), m.expect.clone())).collect();
+    let back = standing(change, found);
     if back.is_empty() {
         (Phase::Unloading(why), Some(Order::Load))
     } else {
@@ -120,13 +121,30 @@ fn undo(change: &Change, found: &[Found], why: Reason) -> (Phase, Option<Order>)
     }
 }
 
-/// A change that waits for a restart is given up when somebody else moved one of its settings.
-fn still_waiting(change: &Change, found: &[Found]) -> (Phase, Option<Order>) {
-    if all(change, found, |m| &m.desired) {
-        (Phase::AwaitingRestart, None)
+/// A statement that we gave up waiting for may still have landed after the undoing.
+fn check(change: &Change, found: &[Found], why: Reason) -> (Phase, Option<Order>) {
+    let late = standing(change, found);
+    if late.is_empty() {
+        (Phase::Reverted(why), None)
     } else {
-        (Phase::Dropped(Reason::MovedByOthers), None)
+        (Phase::Reverting(why), Some(Order::Write(late)))
     }
+}
+
+/// After the start that a change waited for: what others moved meanwhile, or a later change of ours, is theirs; the
+/// rest is judged.
+fn after_restart(change: &Change, found: &[Found]) -> (Phase, Option<Order>) {
+    if standing(change, found).is_empty() {
+        (Phase::Dropped(Reason::MovedByOthers), None)
+    } else {
+        (Phase::AwaitingRestart, Some(Order::Verify))
+    }
+}
+
+/// Subjects that stand as we wrote them, with the state that they had before.
+fn standing(change: &Change, found: &[Found]) -> Vec<(Subject, State)> {
+    let ours = |m: &&Move| m.desired != m.expect && state_of(found, &m.subject) == Some(&m.desired);
+    change.moves.iter().filter(ours).map(|m| (m.subject.clone(), m.expect.clone())).collect()
 }
 
 /// Looks first: only what stands as we wrote it is written back.
@@ -145,14 +163,10 @@ fn state_of<'a>(found: &'a [Found], subject: &Subject) -> Option<&'a State> {
     found.iter().find(|f| f.subject == *subject).map(|f| &f.state)
 }
 
-fn all<'a>(
-    change: &'a Change,
-    found: &[Found],
-    state: impl Fn(&'a crate::model::change::Move) -> &'a State,
-) -> bool {
+fn all<'a>(change: &'a Change, found: &[Found], state: impl Fn(&'a Move) -> &'a State) -> bool {
     change.moves.iter().all(|m| state_of(found, &m.subject) == Some(state(m)))
 }
 
-fn states(change: &Change, state: impl Fn(&crate::model::change::Move) -> &State) -> Vec<(Subject, State)> {
+fn states(change: &Change, state: impl Fn(&Move) -> &State) -> Vec<(Subject, State)> {
     change.moves.iter().map(|m| (m.subject.clone(), state(m).clone())).collect()
 }

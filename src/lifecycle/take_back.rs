@@ -25,7 +25,7 @@ pub fn take_back(
     server_started_ms: i64,
     now: Timestamp,
 ) -> Result<Change, Refusal> {
-    if !matches!(phase, Phase::Kept | Phase::AwaitingRestart) {
+    if !phase.stands() {
         return Err(Refusal::NothingStands(phase.as_label()));
     }
     if change.system_identifier != system_identifier {

@@ -20,7 +20,7 @@ pub(super) const PROBLEMS: &[(&str, &str)] = &[
 ];
 
 /// Phases that a change can stay in; the others pass within seconds.
-const PHASES: &[&str] = &["kept", "awaiting_restart", "reverted", "dropped", "stuck"];
+const PHASES: &[&str] = &["kept", "awaiting_restart", "reverted", "taken_back", "dropped", "stuck"];
 
 /// What `/metrics` says of changes and problems.
 pub(super) fn families(records: &[Record], problems: &[&str]) -> Vec<Family> {

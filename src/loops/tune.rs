@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::report;
 use super::tuning::{TuneError, Tuning};
-use crate::apply::lock::{LockError, Right, lock_server};
+use crate::apply::lock::LockError;
 use crate::apply::run::Ended;
 use crate::lifecycle::{Record, Wanted};
 use crate::model::change::{Disruption, Phase};
@@ -46,7 +46,8 @@ pub trait Open<'a> {
 struct Pass {
     facts: Option<Facts>,
     plan: Option<Plan>,
-    records: Vec<Record>,
+    /// None: the pass did not come to read the journal.
+    records: Option<Vec<Record>>,
     problems: Vec<(&'static str, String)>,
 }
 
@@ -61,26 +62,37 @@ impl Pass {
     }
 }
 
+/// How long a pass in the middle of a change may go on after we were told to stop. Docker kills ten seconds after
+/// SIGTERM and we promise five; what is left open then, the journal has.
+const STOP_PATIENCE: Duration = Duration::from_secs(4);
+
 /// Runs until it is told to stop. Every pass ends in a published state, also one that saw nothing.
 pub async fn run<'a>(open: &impl Open<'a>, orders: Orders, board: &Arc<Board>, stop: &CancellationToken) {
-    let mut tuning = None;
-    let mut retry = RETRY_FIRST;
-    let mut known: Vec<(&'static str, String)> = vec![];
-    let mut told = None;
+    let (mut held, mut retry, mut told) = (Held::default(), RETRY_FIRST, None);
+    let mut known = Pass::default();
     while !stop.is_cancelled() {
-        let pass = one_pass(open, &mut tuning, orders).await;
-        log_new(&known, &pass.problems);
+        let pass = tokio::select! {
+            pass = one_pass(open, &mut held, orders) => pass,
+            () = after_stop(stop) => return,
+        };
+        log_new(&known.problems, &pass.problems);
         log_plan(&mut told, pass.plan.as_ref());
         let good = pass.problems.is_empty();
-        known = pass.problems.clone();
-        publish(board, pass);
+        // A pass that did not come to read the journal says nothing of it.
+        known = Pass { records: pass.records.or(known.records), ..pass };
+        publish(board, &mut known);
         let wait = if good { orders.every } else { retry };
         retry = if good { RETRY_FIRST } else { (retry * 2).min(RETRY_MOST) };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = until_due(wait, tuning.as_ref()) => {}
+            () = until_due(wait, held.tuning.as_ref()) => {}
         }
     }
+}
+
+async fn after_stop(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(STOP_PATIENCE).await;
 }
 
 /// Waits, but not when the session closes: then there is something to see.
@@ -91,29 +103,56 @@ async fn until_due(wait: Duration, tuning: Option<&Tuning<'_>>) {
     }
 }
 
-async fn one_pass<'a>(open: &impl Open<'a>, held: &mut Option<Tuning<'a>>, orders: Orders) -> Pass {
-    let mut pass = Pass::default();
-    if held.as_ref().is_none_or(|tuning| tuning.hands.session.is_closed()) {
-        *held = match open.open().await {
-            Ok(tuning) => Some(tuning),
-            Err(error) => {
-                pass.failed(&error);
-                None
-            }
+/// The session of the last pass, and whether it can be used again.
+#[derive(Default)]
+struct Held<'a> {
+    tuning: Option<Tuning<'a>>,
+    broken: bool,
+}
+
+impl<'a> Held<'a> {
+    /// A session that can be used; a new one remembers what the old one saw.
+    async fn usable(&mut self, open: &impl Open<'a>) -> Result<&mut Tuning<'a>, TuneError> {
+        let good = |tuning: &Tuning<'_>| !self.broken && !tuning.hands.session.is_closed();
+        let tuning = match self.tuning.take() {
+            Some(tuning) if good(&tuning) => tuning,
+            Some(old) => match open.open().await {
+                Ok(new) => Tuning { seen: old.seen, retried_stuck: old.retried_stuck, ..new },
+                Err(error) => {
+                    self.tuning = Some(old);
+                    return Err(error);
+                }
+            },
+            None => open.open().await?,
         };
+        self.broken = false;
+        Ok(self.tuning.insert(tuning))
     }
-    let Some(tuning) = held else { return pass };
-    if let Err(error) = look_and_act(tuning, orders, &mut pass).await {
+}
+
+async fn one_pass<'a>(open: &impl Open<'a>, held: &mut Held<'a>, orders: Orders) -> Pass {
+    let mut pass = Pass::default();
+    let done = match held.usable(open).await {
+        Ok(tuning) => look_and_act(tuning, orders, &mut pass).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = done {
         pass.failed(&error);
         // Whatever happened to the session, a new one knows.
-        if !matches!(error, TuneError::Lock(_) | TuneError::Refused(_) | TuneError::NoPlan(_)) {
-            *held = None;
-        }
+        let of_the_session = matches!(
+            error,
+            TuneError::Postgres(_)
+                | TuneError::Run(_)
+                | TuneError::Lock(LockError::Postgres(_))
+                | TuneError::Journal(_)
+        );
+        held.broken |= of_the_session;
     }
     pass
 }
 
 async fn look_and_act(tuning: &mut Tuning<'_>, orders: Orders, pass: &mut Pass) -> Result<(), TuneError> {
+    pass.records = Some(tuning.journal.records()?);
     let alone = alone(tuning, orders, pass).await?;
     if let Some(broken) = &tuning.without_journal {
         pass.problem("journal", broken.clone());
@@ -137,28 +176,32 @@ async fn look_and_act(tuning: &mut Tuning<'_>, orders: Orders, pass: &mut Pass) 
             pass.plan = Some(tuning.plan(facts)?);
         }
     }
-    pass.records = tuning.journal.records()?;
-    if pass.records.iter().any(|record| matches!(record.phase, Phase::Stuck(_))) {
-        pass.problem("stuck", "a change is stuck: see `pgpilot history`".to_owned());
+    let records = pass.records.insert(tuning.journal.records()?);
+    let identity = facts_identity(pass.facts.as_ref());
+    let here = |record: &&Record| Some(record.change.system_identifier.as_str()) == identity;
+    if records.iter().filter(here).any(|record| matches!(record.phase, Phase::Stuck(_))) {
+        let said = "a change is stuck: `pgpilot history` says which; the next start tries again";
+        pass.problems.push(("stuck", said.to_owned()));
     }
     Ok(())
 }
 
+fn facts_identity(facts: Option<&Facts>) -> Option<&str> {
+    facts?.postgres.get().map(|server| server.system_identifier.as_str())
+}
+
 /// Whether this server is ours to look after: the lock is held as long as the session lives.
 async fn alone(tuning: &mut Tuning<'_>, orders: Orders, pass: &mut Pass) -> Result<bool, TuneError> {
-    if !orders.exclusive || tuning.looks_after {
-        return Ok(orders.exclusive);
+    if !orders.exclusive {
+        return Ok(false);
     }
-    match lock_server(&tuning.hands.session, Right::Serve).await {
-        Ok(()) => {
-            tuning.looks_after = true;
-            Ok(true)
-        }
-        Err(error @ LockError::Server { .. }) => {
-            pass.failed(&error.into());
+    match tuning.look_after().await {
+        Ok(()) => Ok(true),
+        Err(error @ TuneError::Lock(LockError::Server { .. })) => {
+            pass.failed(&error);
             Ok(false)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 
@@ -170,11 +213,13 @@ fn tell(ended: &Ended) {
     match phase {
         Phase::Stuck(_) => error!(id, phase = label, "change {id} is stuck{why} {said}"),
         Phase::Reverted(_) => warn!(id, phase = label, "change {id} was undone{why} {said}"),
-        Phase::Kept | Phase::AwaitingRestart | Phase::Dropped(_) => {
+        Phase::Kept | Phase::AwaitingRestart | Phase::Dropped(_) | Phase::TakenBack => {
             info!(id, phase = label, settings, "change {id} of {settings} settings is {label}{why}");
         }
         Phase::Planned | Phase::Writing | Phase::Loading | Phase::Verifying => {}
-        Phase::Reverting(_) | Phase::Unloading(_) => {}
+        Phase::Reverting(_) | Phase::Unloading(_) | Phase::Checking(_) => {
+            warn!(id, phase = label, "change {id} is open{why} {said}");
+        }
     }
 }
 
@@ -210,9 +255,9 @@ pub fn bad_options(said: Vec<String>) -> State {
     State { problems: said, families, ..State::default() }
 }
 
-fn publish(board: &Board, pass: Pass) {
+fn publish(board: &Board, pass: &mut Pass) {
     let labels: Vec<_> = pass.problems.iter().map(|(label, _)| *label).collect();
-    let families = report::families(&pass.records, &labels);
-    let problems = pass.problems.into_iter().map(|(_, said)| said).collect();
-    board.publish(State { facts: pass.facts, plan: pass.plan, problems, families });
+    let families = report::families(pass.records.as_deref().unwrap_or_default(), &labels);
+    let problems = pass.problems.iter().map(|(_, said)| said.clone()).collect();
+    board.publish(State { facts: pass.facts.take(), plan: pass.plan.take(), problems, families });
 }

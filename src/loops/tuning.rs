@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::apply::journal::{Journal, JournalError};
+use crate::apply::journal::{Journal, JournalError, Step};
 use crate::apply::lock::{Holder, LockError, Right, lock_file, lock_server, other_holder, unlock_server};
-use crate::apply::postgres::PgHands;
-use crate::apply::run::{Ended, RunError, restarted, resume, start, void};
+use crate::apply::postgres::{PgHands, end_backend};
+use crate::apply::run::{Ended, RunError, restarted, resume, start};
 use crate::client::postgres::{PgError, Session};
 use crate::client::{Target, catalog};
 use crate::collect::facts::{Inputs, facts};
@@ -31,8 +31,10 @@ pub struct Tuning<'a> {
     pub now: fn() -> Timestamp,
     /// Why there is no journal, if there is none: then nothing is written.
     pub without_journal: Option<String>,
-    /// This session holds the right to look after the server.
-    pub looks_after: bool,
+    /// Stuck changes get one more attempt from each process.
+    pub retried_stuck: bool,
+    /// What was seen last, for what cannot be seen for a moment.
+    pub seen: Option<Facts>,
 }
 
 /// What the operator says of the machine, and where its data is to be seen.
@@ -92,6 +94,7 @@ impl TuneError {
             Self::Postgres(error) => error.hint(),
             Self::Journal(error) => Some(error.hint()),
             Self::Lock(error) => error.hint(),
+            Self::Run(RunError::Begin(error)) => Some(error.hint()),
             Self::Run(_) => Some(
                 "start pgpilot again, `serve` or any verb that writes: it finishes or undoes the change first",
             ),
@@ -104,7 +107,9 @@ impl TuneError {
         match self {
             Self::Postgres(_) => "postgres",
             Self::Journal(_) => "journal",
+            Self::Lock(LockError::Postgres(_)) => "postgres",
             Self::Lock(_) => "other_pgpilot",
+            Self::Run(RunError::Begin(_)) => "journal",
             Self::Run(_) => "interrupted",
             Self::NoPlan(_) => "no_plan",
             Self::Refused(_) | Self::TakeBack { .. } => "refused",
@@ -122,16 +127,19 @@ impl Tuning<'_> {
         self.without_journal.is_none()
     }
 
-    /// Everything that can be seen now, with what our journal says of this server.
+    /// Everything that can be seen now, with what our journal says of this server. What cannot be seen for a moment is
+    /// as it was seen last, so that a machine that is busy is not planned as another one.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn look(&self) -> Result<Facts, TuneError> {
+    pub async fn look(&mut self) -> Result<Facts, TuneError> {
         let session = Ok(&self.hands.session);
-        let mut seen = self.view.look(self.hands.target, session, Ours::default(), (self.now)()).await;
+        let now = self.view.look(self.hands.target, session, Ours::default(), (self.now)()).await;
+        let mut seen = now.filled_from(self.seen.as_ref());
         if let Some(server) = seen.postgres.get() {
             seen.ours = ours(&self.journal.records()?, &server.system_identifier);
         }
+        self.seen = Some(seen.clone());
         Ok(seen)
     }
 
@@ -143,34 +151,43 @@ impl Tuning<'_> {
         Ok(plan(facts, &self.policy)?)
     }
 
-    /// Finishes or undoes what an earlier process left open, and judges what waited for a restart.
+    /// Finishes or undoes what an earlier process left open, and judges what waited for a restart. Changes of another
+    /// data directory are left alone: one journal may have served two servers.
     ///
     /// # Errors
     /// When another pgpilot is at work, or the server or the journal fails.
     pub async fn settle(&mut self) -> Result<Vec<Ended>, TuneError> {
         let records = self.journal.records()?;
-        let open: Vec<_> = records.into_iter().filter(|record| !record.phase.is_over()).collect();
-        if open.is_empty() {
+        if records.iter().all(|record| record.phase.is_over() && !matches!(record.phase, Phase::Stuck(_))) {
             return Ok(vec![]);
         }
         let identity = catalog::system_identifier(&self.hands.session).await?;
         let started = catalog::started_ms(&self.hands.session).await?;
+        let retry_stuck = !std::mem::replace(&mut self.retried_stuck, true);
         let mut ended = vec![];
-        for record in open.iter().filter(|record| needs_settling(record, &identity, started)) {
-            ended.push(self.settle_one(record, &identity).await?);
+        for record in records.iter().filter(|record| record.change.system_identifier == identity) {
+            if needs_settling(record, started, retry_stuck) {
+                ended.extend(self.settle_one(record.id, started, retry_stuck).await?);
+            }
         }
         Ok(ended)
     }
 
-    async fn settle_one(&mut self, record: &Record, identity: &str) -> Result<Ended, TuneError> {
+    /// The record is read again under the lock: another process may have settled it meanwhile.
+    async fn settle_one(
+        &mut self,
+        id: i64,
+        started: i64,
+        retry_stuck: bool,
+    ) -> Result<Option<Ended>, TuneError> {
         let _file = self.lock().await?;
-        let done = if record.change.system_identifier != identity {
-            let phase = void(&mut self.journal, record, (self.now)())?;
-            Ok(Ended { id: record.id, phase, note: None, settings: record.change.moves.len() })
-        } else if record.phase == Phase::AwaitingRestart {
-            restarted(&mut self.hands, &mut self.journal, record, self.now).await
-        } else {
-            resume(&mut self.hands, &mut self.journal, record, self.now).await
+        let record = self.journal.record(id)?.filter(|record| needs_settling(record, started, retry_stuck));
+        let done = match &record {
+            None => Ok(None),
+            Some(record) if record.phase == Phase::AwaitingRestart => {
+                restarted(&mut self.hands, &mut self.journal, record, self.now).await.map(Some)
+            }
+            Some(record) => resume(&mut self.hands, &mut self.journal, record, self.now).await.map(Some),
         };
         self.unlock().await;
         Ok(done?)
@@ -201,7 +218,13 @@ impl Tuning<'_> {
         let back =
             take_back(id, &record.change, &record.phase, &server.system_identifier, started, (self.now)())
                 .map_err(|source| TuneError::TakeBack { id, source })?;
-        self.write(&back, server).await
+        let ended = self.write(&back, server).await?;
+        if ended.phase.stands() {
+            let note = format!("by change {}", ended.id);
+            let step = Step { phase: &Phase::TakenBack, note: Some(&note), culprit: None, at: (self.now)() };
+            self.journal.advance(id, &step)?;
+        }
+        Ok(ended)
     }
 
     async fn write(&mut self, change: &Change, server: &Postgres) -> Result<Ended, TuneError> {
@@ -210,14 +233,20 @@ impl Tuning<'_> {
         }
         self.preflight(server).await?;
         let _file = self.lock().await?;
-        if let Some(open) = in_flight(&self.journal.records()?).next() {
-            self.unlock().await;
+        let done = self.write_locked(change, server).await;
+        self.unlock().await;
+        done
+    }
+
+    async fn write_locked(&mut self, change: &Change, server: &Postgres) -> Result<Ended, TuneError> {
+        let records = self.journal.records()?;
+        if let Some(open) = in_flight(&records, &change.system_identifier).next() {
             return Err(TuneError::Refused(format!("change {} is still being written", open.id)));
         }
-        let snapshot = serde_json::to_string(&server.auto_conf).unwrap_or_default();
-        let ended = start(&mut self.hands, &mut self.journal, change, &snapshot, self.now).await;
-        self.unlock().await;
-        Ok(ended?)
+        let snapshot = serde_json::to_string(&server.auto_conf).map_err(|error| {
+            TuneError::Refused(format!("postgresql.auto.conf cannot be written down: {error}"))
+        })?;
+        Ok(start(&mut self.hands, &mut self.journal, change, &snapshot, self.now).await?)
     }
 
     /// What would make the write vain, looked at just before it.
@@ -235,15 +264,36 @@ impl Tuning<'_> {
         }
     }
 
+    /// Takes the right to look after this server, for as long as the session lives. A session of ours that its network
+    /// left behind is ended first: the lock file says that no other process of ours is there.
+    ///
+    /// # Errors
+    /// When another pgpilot looks after it, or the server does not answer.
+    pub async fn look_after(&mut self) -> Result<(), TuneError> {
+        if self.hands.rights.contains(&Right::Serve) {
+            return Ok(());
+        }
+        let session = &self.hands.session;
+        if let Some(holder) = other_holder(session, Right::Serve).await?
+            && self.is_ours(&holder)
+        {
+            end_backend(session, &holder.backend).await?;
+        }
+        lock_server(session, Right::Serve).await?;
+        self.hands.rights.push(Right::Serve);
+        Ok(())
+    }
+
     /// Both locks, after a look that no `serve` with another journal cares for this server.
-    async fn lock(&self) -> Result<std::fs::File, TuneError> {
-        let file = lock_file(&self.state_dir)?;
+    async fn lock(&mut self) -> Result<std::fs::File, TuneError> {
+        let file = lock_file(&self.state_dir, Right::Write)?;
         if let Some(holder) = other_holder(&self.hands.session, Right::Serve).await?
             && !self.is_ours(&holder)
         {
             return Err(LockError::Server { holder: holder.who }.into());
         }
         lock_server(&self.hands.session, Right::Write).await?;
+        self.hands.rights.push(Right::Write);
         Ok(file)
     }
 
@@ -253,7 +303,8 @@ impl Tuning<'_> {
     }
 
     /// The lock ends with the session at the latest, so a failure here is no failure of the change.
-    async fn unlock(&self) {
+    async fn unlock(&mut self) {
+        self.hands.rights.retain(|right| *right != Right::Write);
         if let Err(error) = unlock_server(&self.hands.session, Right::Write).await {
             tracing::debug!(%error, "the advisory lock ends with its session");
         }
@@ -261,8 +312,10 @@ impl Tuning<'_> {
 }
 
 /// Waiting for a restart that has not come is not open: nothing can be done about it.
-fn needs_settling(record: &Record, identity: &str, started: i64) -> bool {
-    record.phase != Phase::AwaitingRestart
-        || record.change.system_identifier != identity
-        || record.change.server_started_ms != started
+fn needs_settling(record: &Record, started: i64, retry_stuck: bool) -> bool {
+    match record.phase {
+        Phase::AwaitingRestart => record.change.server_started_ms != started,
+        Phase::Stuck(_) => retry_stuck,
+        _ => !record.phase.is_over(),
+    }
 }

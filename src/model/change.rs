@@ -102,14 +102,18 @@ pub enum Phase {
     Reverting(Reason),
     /// They are written back; the server has been, or will be, asked to read them.
     Unloading(Reason),
+    /// It has read them; a last look tells whether a late write of ours came after.
+    Checking(Reason),
     /// In force as wanted.
     Kept,
     /// Former entries are in force again.
     Reverted(Reason),
     /// Nothing was written.
     Dropped(Reason),
-    /// Neither wanted nor former entries can be reached: a person is called.
+    /// Neither wanted nor former entries can be reached: a person is called, and the next start tries again.
     Stuck(Reason),
+    /// It stood, until another change took it back.
+    TakenBack,
 }
 
 impl Phase {
@@ -122,29 +126,32 @@ impl Phase {
             Self::AwaitingRestart => "awaiting_restart",
             Self::Reverting(_) => "reverting",
             Self::Unloading(_) => "unloading",
+            Self::Checking(_) => "checking",
             Self::Kept => "kept",
             Self::Reverted(_) => "reverted",
             Self::Dropped(_) => "dropped",
             Self::Stuck(_) => "stuck",
+            Self::TakenBack => "taken_back",
         }
     }
 
     pub const fn reason(&self) -> Option<Reason> {
         match self {
-            Self::Reverting(reason) | Self::Unloading(reason) => Some(*reason),
+            Self::Reverting(reason) | Self::Unloading(reason) | Self::Checking(reason) => Some(*reason),
             Self::Reverted(reason) | Self::Dropped(reason) | Self::Stuck(reason) => Some(*reason),
-            Self::Planned
-            | Self::Writing
-            | Self::Loading
-            | Self::Verifying
-            | Self::AwaitingRestart
-            | Self::Kept => None,
+            Self::Planned | Self::Writing | Self::Loading | Self::Verifying => None,
+            Self::AwaitingRestart | Self::Kept | Self::TakenBack => None,
         }
+    }
+
+    /// What it wrote is what should be there.
+    pub const fn stands(&self) -> bool {
+        matches!(self, Self::Kept | Self::AwaitingRestart)
     }
 
     /// Nothing more will happen by itself.
     pub const fn is_over(&self) -> bool {
-        matches!(self, Self::Kept | Self::Reverted(_) | Self::Dropped(_) | Self::Stuck(_))
+        matches!(self, Self::Kept | Self::Reverted(_) | Self::Dropped(_) | Self::Stuck(_) | Self::TakenBack)
     }
 
     /// Between the first write and its verdict: a crash here is finished or undone at the next start.
@@ -163,7 +170,6 @@ pub enum Reason {
     LoadRefused,
     NotInForce,
     Interrupted,
-    OtherServer,
     UndoFailed,
 }
 
@@ -175,7 +181,6 @@ const REASONS: &[(Reason, &str, &str)] = &[
     (Reason::LoadRefused, "load_refused", "the server did not take the reload; see its log"),
     (Reason::NotInForce, "not_in_force", "a value was written but is not in force"),
     (Reason::Interrupted, "interrupted", "pgpilot was interrupted half-way"),
-    (Reason::OtherServer, "other_server", "the data directory was replaced or restored"),
     (Reason::UndoFailed, "undo_failed", "a former value could not be written back"),
 ];
 

@@ -29,6 +29,37 @@ pub struct Facts {
     pub ours: Ours,
 }
 
+impl Facts {
+    /// The same, with what could not be seen as it was seen before, of the same start of the same server.
+    ///
+    /// A machine under memory or disk pressure answers late. Planned without its limit it would be a larger machine.
+    #[must_use]
+    pub fn filled_from(self, before: Option<&Self>) -> Self {
+        let same_start = |before: &&Self| match (self.postgres.get(), before.postgres.get()) {
+            (Some(now), Some(then)) => {
+                (&now.system_identifier, now.started_at) == (&then.system_identifier, then.started_at)
+            }
+            _ => false,
+        };
+        let Some(before) = before.filter(same_start) else { return self };
+        let mut filled = Self {
+            host: self.host.or_before(&before.host),
+            limits: self.limits.or_before(&before.limits),
+            shm: self.shm.or_before(&before.shm),
+            storage: self.storage.or_before(&before.storage),
+            ..self
+        };
+        if let (Seen::Now(now), Some(then)) = (&mut filled.postgres, before.postgres.get()) {
+            now.data_size = now.data_size.clone().or_before(&then.data_size);
+        }
+        if let (Seen::Now(now), Some(then)) = (&mut filled.storage, before.storage.get()) {
+            now.free = now.free.or(then.free);
+            now.size = now.size.or(then.size);
+        }
+        filled
+    }
+}
+
 /// A thing that was looked for. What was not seen has a reason, and is never a zero.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +74,13 @@ impl<T> Seen<T> {
             Self::Now(value) => Some(value),
             Self::Not(_) => None,
         }
+    }
+
+    fn or_before(self, before: &Self) -> Self
+    where
+        T: Clone,
+    {
+        if matches!((&self, before), (Self::Not(_), Self::Now(_))) { before.clone() } else { self }
     }
 
     /// Why it was not seen.
