@@ -253,7 +253,8 @@ async fn setup_never_touches_a_superuser_or_drops_a_role_that_it_did_not_make() 
     let admin = connect(&target(&pg.superuser_url())).await;
     let refused = setup::run(&admin, &role("postgres", false)).await.unwrap_err();
     assert!(chain(&refused).contains("is a superuser"), "{refused}");
-    setup::run(&admin, &role("monitor", false)).await.unwrap();
+    let refused = setup::run(&admin, &role("monitor", false)).await.unwrap_err();
+    assert!(chain(&refused).contains("was not made by pgpilot setup"), "{refused}");
     setup::run(&admin, &role("monitor", true)).await.unwrap();
     let left =
         admin.row("looking", "SELECT count(*) AS n FROM pg_roles WHERE rolname = 'monitor'").await.unwrap();

@@ -85,7 +85,7 @@ impl Hands for World {
         }
         self.touch(|world| {
             world.loaded = world.entries.clone();
-            if world.entries.get("jit").is_none()
+            if !world.entries.contains_key("jit")
                 && let Some((name, text)) = world.lands_late.take()
             {
                 world.entries.insert(name.to_owned(), text.to_owned());

@@ -90,7 +90,7 @@ fn each_mode_asks_as_much_of_the_server_as_libpq_does() {
         ("127.0.0.1", format!("sslmode=require&sslrootcert={bad}"), Err("invalid peer certificate")),
         ("127.0.0.1", format!("sslmode=verify-ca&sslrootcert={good}"), Ok(true)),
         ("127.0.0.1", format!("sslmode=verify-ca&sslrootcert={bad}"), Err("invalid peer certificate")),
-        ("127.0.0.1", "sslmode=verify-ca".to_owned(), Err("")),
+        ("127.0.0.1", "sslmode=verify-ca".to_owned(), Err("PGSSLROOTCERT")),
         ("localhost", format!("sslmode=verify-full&sslrootcert={good}"), Ok(true)),
         ("127.0.0.1", format!("sslmode=verify-full&sslrootcert={good}"), Err("not valid for name")),
         ("localhost", format!("sslmode=verify-full&sslrootcert={bad}"), Err("invalid peer certificate")),

@@ -53,6 +53,10 @@ fn make_role(wanted: &Wanted<'_>, role: &str) -> Vec<Step> {
   IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {name} AND rolsuper) THEN
     RAISE EXCEPTION 'role % is a superuser: set PGPILOT_ROLE to a name of its own', {name};
   END IF;
+  IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {name}
+    AND pg_catalog.shobj_description(oid, 'pg_authid') IS DISTINCT FROM {mark}) THEN
+    RAISE EXCEPTION 'role % is there and was not made by pgpilot setup: set PGPILOT_ROLE to a name of its own', {name};
+  END IF;
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {name}) THEN
     CREATE ROLE {role};
     COMMENT ON ROLE {role} IS {mark};

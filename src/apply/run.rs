@@ -60,10 +60,7 @@ pub async fn resume<H: Hands>(
     record: &Record,
     now: impl Fn() -> Timestamp,
 ) -> Result<Ended, RunError> {
-    let (phase, order) = match &record.phase {
-        stuck @ Phase::Stuck(_) => (stuck.clone(), Some(Order::Read)),
-        phase => step(&record.change, phase, &Event::Abandoned),
-    };
+    let (phase, order) = step(&record.change, &record.phase, &Event::Abandoned);
     let mut run = Run::new(hands, journal, record.id, &record.change, now);
     run.note_phase(&record.phase, &phase, &Said::from(Event::Abandoned))?;
     run.go(phase, order).await

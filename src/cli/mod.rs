@@ -118,7 +118,7 @@ pub fn main() -> ExitCode {
 
 async fn run(verb: Verb) -> Exit {
     match verb {
-        Verb::Serve(args) => serve::run(&args).await,
+        Verb::Serve(args) => Box::pin(serve::run(&args)).await,
         Verb::Facts(args) => facts::run(&args).await,
         Verb::Plan(args) => plan::run(&args).await,
         Verb::Apply(args) => apply::run(&args).await,

@@ -1,5 +1,7 @@
 //! `pgpilot serve`: what the container does.
 
+use std::cell::OnceCell;
+use std::fs::File;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -7,6 +9,7 @@ use tracing::{error, info, warn};
 
 use super::{Exit, print};
 use crate::app;
+use crate::apply::lock::{Right, lock_file};
 use crate::config::values::Mode;
 use crate::loops::tune::{self, Open, Orders};
 use crate::loops::tuning::{TuneError, Tuning};
@@ -26,11 +29,19 @@ pub(super) struct Args {}
 struct Opener<'a> {
     loaded: &'a app::Loaded,
     policy: Policy,
+    exclusive: bool,
+    /// Held for the life of the process: a second `serve` with the same journal would take the first one's sessions
+    /// for what a broken network left behind.
+    alone: OnceCell<File>,
 }
 
 impl<'a> Open<'a> for Opener<'a> {
     async fn open(&self) -> Result<Tuning<'a>, TuneError> {
-        app::tuning(self.loaded, self.policy.clone(), "serve").await
+        let tuning = app::tuning(self.loaded, self.policy.clone(), "serve").await?;
+        if self.exclusive && tuning.may_write() && self.alone.get().is_none() {
+            let _ = self.alone.set(lock_file(&tuning.state_dir, Right::Serve)?);
+        }
+        Ok(tuning)
     }
 }
 
@@ -82,7 +93,7 @@ async fn serve(
         exclusive: config.mode != Mode::Observe,
         every: config.plan_every.0,
     };
-    let opener = Opener { loaded, policy };
+    let opener = Opener { loaded, policy, exclusive: orders.exclusive, alone: OnceCell::new() };
     let scraper = app::scraper(loaded, board.clone());
     tokio::join!(
         tune::run(&opener, orders, board, stop),

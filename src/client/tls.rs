@@ -24,6 +24,10 @@ pub enum TlsError {
     Use(#[from] Error),
     #[error("no root certificate was found on this system; name one with PGSSLROOTCERT")]
     NoRoots,
+    #[error(
+        "verify-ca needs PGSSLROOTCERT: any public authority would vouch for any server; or use verify-full"
+    )]
+    NoAuthority,
     #[error("PGSSLCERT and PGSSLKEY go together: one of them is missing")]
     HalfPair,
 }
@@ -39,6 +43,9 @@ pub(super) fn client_config(mode: TlsMode, files: &TlsFiles) -> Result<ClientCon
         TlsMode::Require => files.root.is_some(),
         TlsMode::Prefer | TlsMode::Disable => false,
     };
+    if mode == TlsMode::VerifyCa && files.root.is_none() {
+        return Err(TlsError::NoAuthority);
+    }
     let inner = if verifies {
         let roots = Arc::new(roots(files.root.as_deref())?);
         let built = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();

@@ -13,11 +13,16 @@ const SECRET: &[&str] = &["conninfo", "password", "passphrase", "command", "secr
 /// What is shown in the place of such a value.
 pub const MASK: &str = "(not shown)";
 
-/// Reads the entries.
-pub async fn read(session: &Session) -> Seen<BTreeMap<String, String>> {
+/// Reads the entries; the values of those that we have no business with are masked, whatever they are called.
+pub async fn read(session: &Session, names: &[&str]) -> Seen<BTreeMap<String, String>> {
     match catalog::auto_conf(session).await {
         Ok(entries) => {
-            Seen::Now(entries.into_iter().map(|(name, value)| (name.clone(), shown(&name, value))).collect())
+            let known = |name: &str| names.contains(&name);
+            let entry = |(name, value): (String, String)| {
+                let value = if known(&name) { shown(&name, value) } else { MASK.to_owned() };
+                (name, value)
+            };
+            Seen::Now(entries.into_iter().map(entry).collect())
         }
         Err(error) => Seen::Not(chain(&error)),
     }

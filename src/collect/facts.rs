@@ -142,6 +142,11 @@ impl View {
     /// PostgreSQL's own path for it is no use to us; another mount of the same file system is. Docker gives every
     /// container some: `/etc/hosts` lies where its named volumes lie.
     async fn space(&self, data_dir: Option<&Path>, folder: &str) -> Result<Space, String> {
+        if self.has_wal_elsewhere(folder) {
+            return Err(
+                "pg_wal is a mount of its own: PGPILOT_WAL_DISK_FREE says what is free there".to_owned()
+            );
+        }
         let theirs = self.theirs.as_ref().ok().and_then(|files| storage::mount(files, folder));
         let shared = theirs.filter(|_| self.is_one_kernel());
         if let Some(ours) = data_dir {
@@ -165,6 +170,13 @@ impl View {
             }
             None => Err("no file system here is the one of the data: mount the data read-only and set PGPILOT_DATA_DIR".to_owned()),
         }
+    }
+
+    /// A mount for `pg_wal` shows; a link to another disk does not.
+    fn has_wal_elsewhere(&self, folder: &str) -> bool {
+        let Ok(files) = &self.theirs else { return false };
+        let device = |path: &str| storage::mount(files, path).map(|mount| mount.device);
+        !folder.is_empty() && device(&format!("{folder}/pg_wal")) != device(folder)
     }
 
     /// Device numbers mean the same to both of us only under one kernel, whose boot has an identifier.

@@ -25,7 +25,8 @@ pub enum ServerError {
     Strange { what: &'static str, text: String },
 }
 
-/// Reads what a plan needs. A part that we may not read costs only that part.
+/// Reads what a plan needs. What was not read counts as not read, and never as none: a plan without the values that
+/// roles have of their own would be another plan.
 ///
 /// # Errors
 /// When version, system identifier or settings cannot be read, or the server is too old.
@@ -41,7 +42,7 @@ pub async fn read(session: &Session, names: &[&str]) -> Result<Postgres, ServerE
         session.row("reading the server's identity", IDENTITY),
         catalog::settings(session, names),
         role::read(session, major, &list),
-        auto_conf::read(session),
+        auto_conf::read(session, names),
         overrides(session, &list),
         extensions(session),
         session.rows("reading who is connected", APPLICATIONS),
@@ -50,7 +51,7 @@ pub async fn read(session: &Session, names: &[&str]) -> Result<Postgres, ServerE
         data_size(session),
     );
     let (identity, role) = (identity?, role?);
-    let extensions = extensions.unwrap_or_default();
+    let extensions = extensions?;
     let installed = extensions.get("timescaledb").is_some_and(|found| found.installed.is_some());
     let beside: Vec<_> = applications.unwrap_or_default().iter().filter_map(application).collect();
     Ok(Postgres {
@@ -60,18 +61,19 @@ pub async fn read(session: &Session, names: &[&str]) -> Result<Postgres, ServerE
         started_at: identity.number("started_at").unwrap_or_default(),
         in_recovery: identity.is_true("in_recovery"),
         data_directory: identity.text("data_directory"),
-        managed: managed.ok().and_then(|signs| managed::sentence(&signs, role.superuser)),
+        managed: managed::sentence(&managed?, role.superuser),
         role,
         settings: settings?.into_iter().map(shown).collect(),
         auto_conf,
-        overrides: overrides.unwrap_or_default(),
-        timescale: if installed { timescale(session).await } else { None },
+        overrides: overrides?,
+        timescale: if installed { Some(timescale(session).await?) } else { None },
         extensions,
         databases: identity.number("databases").map_or(0, whole),
         data_size,
         sessions: beside.iter().map(|application| application.sessions).sum(),
         beside: beside.into_iter().take(SHOWN).collect(),
         replication_slots: identity.number("slots").map_or(0, whole),
+        slots_retain: Bytes(identity.text("slots_retain").parse().unwrap_or_default()),
     })
 }
 
@@ -87,7 +89,10 @@ const IDENTITY: &str = "SELECT (pg_catalog.pg_control_system()).system_identifie
      extract(epoch FROM pg_catalog.pg_postmaster_start_time()) AS started_at, \
      (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory') AS data_directory, \
      (SELECT count(*) FROM pg_catalog.pg_database WHERE datallowconn) AS databases, \
-     (SELECT count(*) FROM pg_catalog.pg_replication_slots) AS slots";
+     (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE NOT temporary) AS slots, \
+     (SELECT max(pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() \
+       THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)) \
+       FROM pg_catalog.pg_replication_slots WHERE NOT temporary)::bigint AS slots_retain";
 
 /// A role without `pg_monitor` sees no `backend_type` of others: then every session in a database counts.
 const APPLICATIONS: &str = "SELECT application_name AS name, count(*) AS sessions FROM pg_catalog.pg_stat_activity \
@@ -148,16 +153,13 @@ async fn extensions(session: &Session) -> Result<BTreeMap<String, Extension>, Pg
     Ok(rows.iter().map(|row| (row.text("name"), extension(row))).collect())
 }
 
-async fn timescale(session: &Session) -> Option<Timescale> {
+async fn timescale(session: &Session) -> Result<Timescale, PgError> {
     const SQL: &str = "SELECT count(*) AS hypertables, coalesce(max(num_chunks), 0) AS max_chunks, \
          (SELECT count(*) FROM timescaledb_information.jobs WHERE scheduled) AS jobs \
          FROM timescaledb_information.hypertables";
-    let row = session.row("counting hypertables and jobs", SQL).await.ok()?;
-    Some(Timescale {
-        hypertables: row.number("hypertables").map(whole)?,
-        max_chunks: row.number("max_chunks").map(whole)?,
-        jobs: row.number("jobs").map(whole)?,
-    })
+    let row = session.row("counting hypertables and jobs", SQL).await?;
+    let count = |name| row.number(name).map_or(0, whole);
+    Ok(Timescale { hypertables: count("hypertables"), max_chunks: count("max_chunks"), jobs: count("jobs") })
 }
 
 async fn data_size(session: &Session) -> Seen<Bytes> {

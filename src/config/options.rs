@@ -33,7 +33,7 @@ options! {
     /// certificates vouch for, `verify-full` also that it names the host.
     pgsslmode: Option<TlsMode> = "PGSSLMODE", none, "verify-full";
 
-    /// File of root certificates in PEM form; without it the system's are used.
+    /// File of root certificates in PEM form; without it `verify-full` uses the system's, and `verify-ca` is refused.
     pgsslrootcert: Option<Text> = "PGSSLROOTCERT", none, "/certs/root.crt";
 
     /// File of our certificate in PEM form, where the server asks for one.

@@ -65,6 +65,7 @@ pub enum Order {
 pub fn step(change: &Change, phase: &Phase, event: &Event) -> (Phase, Option<Order>) {
     match (phase, event) {
         // A refusal may have been of the moment: a disk that was full, a right that is back.
+        (Phase::Stuck(_), Event::Abandoned) => (phase.clone(), Some(Order::Read)),
         (Phase::Stuck(_), Event::Found(found)) => undo(change, found, Reason::UndoFailed),
         (over, _) if over.is_over() => (phase.clone(), None),
         (Phase::Planned, Event::Abandoned) => (Phase::Dropped(Reason::Interrupted), None),

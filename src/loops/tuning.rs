@@ -313,9 +313,7 @@ impl Tuning<'_> {
 
 /// Waiting for a restart that has not come is not open: nothing can be done about it.
 fn needs_settling(record: &Record, started: i64, retry_stuck: bool) -> bool {
-    match record.phase {
-        Phase::AwaitingRestart => record.change.server_started_ms != started,
-        Phase::Stuck(_) => retry_stuck,
-        _ => !record.phase.is_over(),
-    }
+    let restarted = record.phase == Phase::AwaitingRestart && record.change.server_started_ms != started;
+    let stuck = retry_stuck && matches!(record.phase, Phase::Stuck(_));
+    record.phase.is_in_flight() || restarted || stuck
 }

@@ -37,7 +37,11 @@ pub struct Postgres {
     pub sessions: u32,
     /// What those sessions call themselves.
     pub beside: Vec<Application>,
+    /// Those that last; a base backup's own slot is gone with it.
     pub replication_slots: u32,
+    /// The most WAL that one of them holds back.
+    #[serde(default)]
+    pub slots_retain: Bytes,
 }
 
 impl Postgres {

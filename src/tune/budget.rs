@@ -44,7 +44,7 @@ pub(super) fn share(facts: &Facts) -> Result<Share, NoPlan> {
     let limit = container_limit(facts);
     let arc = host.and_then(|host| arc_reserve(facts, host));
     let mut share = match (facts.declared.memory, limit, host) {
-        (Some(memory), ..) => Share::alone(memory, "PGPILOT_MEMORY".to_owned()),
+        (Some(memory), ..) => declared_share(memory, limit.or(host.map(|host| host.memory_total))),
         (None, Some(limit), _) => {
             Share::alone(limit, "the memory limit of PostgreSQL's container".to_owned())
         }
@@ -63,6 +63,21 @@ pub(super) fn share(facts: &Facts) -> Result<Share, NoPlan> {
 impl Share {
     fn alone(memory: Bytes, how: String) -> Self {
         Self { memory, how, has: memory, alone: true, arc: None, notes: vec![] }
+    }
+}
+
+/// The operator's figure, but no more than there is: a larger one would start, and be killed when it is used.
+fn declared_share(memory: Bytes, most: Option<Bytes>) -> Share {
+    match most.filter(|most| *most < memory) {
+        Some(most) => {
+            let how = format!(
+                "{}, for PGPILOT_MEMORY={} is more than PostgreSQL's machine has",
+                most.about(),
+                memory
+            );
+            Share::alone(most, how)
+        }
+        None => Share::alone(memory, "PGPILOT_MEMORY".to_owned()),
     }
 }
 

@@ -143,8 +143,9 @@ impl<'a> Draft<'a> {
         };
         // Zero, and -1 for "automatic" or "none", are words rather than amounts.
         let amounts = wanted > 0.0 && present > 0.0;
-        let near =
-            (wanted - present).abs() * 100.0 <= self.knob.dead_band_percent as f64 * wanted.max(present);
+        let band = self.knob.dead_band_percent as f64 * wanted.max(present) / 100.0;
+        // What a person wrote is meant to the letter.
+        let near = !self.named_by_custom && (wanted - present).abs() <= band.max(self.knob.step.0 as f64);
         amounts && near && !(self.capped && present > wanted)
     }
 

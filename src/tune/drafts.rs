@@ -57,7 +57,8 @@ impl<'a> Drafts<'a> {
     pub(super) fn lower(&mut self, name: &str, to: Value, why: &str) -> bool {
         let Some(at) = self.position(name) else { return false };
         let mut lowered = self.rows[at].clone();
-        lowered.capped = true;
+        // Near enough is not good enough where it is above the bound.
+        lowered.capped |= lowered.configured.as_number() > to.as_number();
         let has_wanted = matches!(lowered.proposal, Proposal::Set(..));
         if has_wanted && lowered.aim(self.inputs).as_number() > to.as_number() {
             lowered.proposal = Proposal::set(to.clone(), why);

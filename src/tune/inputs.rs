@@ -70,7 +70,7 @@ pub(super) struct Inputs<'a> {
     pub media: Media,
     /// The size of `/dev/shm`; none is treated as Docker's 64 MB.
     pub shm: Option<Bytes>,
-    /// Free on the disk that holds `pg_wal`.
+    /// Free on the disk that holds `pg_wal`, as far as that is a folder of the data directory.
     pub disk_free: Option<Bytes>,
     pub disk_size: Option<Bytes>,
 }
@@ -125,10 +125,14 @@ impl<'a> Inputs<'a> {
         as_count(&self.will_be(name)?)
     }
 
-    /// What the server has written down for a setting, as a count: ours or another's.
-    pub(super) fn configured_count(&self, name: &str) -> Option<u64> {
+    /// What the server has written down for a setting: ours or another's.
+    pub(super) fn configured(&self, name: &str) -> Option<Value> {
         let setting = self.server.settings.get(name)?;
-        as_count(&Draft::configured(self.server, name, setting))
+        Some(Draft::configured(self.server, name, setting))
+    }
+
+    pub(super) fn configured_count(&self, name: &str) -> Option<u64> {
+        as_count(&self.configured(name)?)
     }
 
     /// Asks for the number of CPUs, and waits where nobody knows it.

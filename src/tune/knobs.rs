@@ -2,7 +2,7 @@
 
 use super::inputs::{Inputs, Proposal};
 use super::{connections, io, memory, observe, parallel, vacuum, wal};
-use crate::model::units::Unit;
+use crate::model::units::{Bytes, Unit};
 
 /// A setting that pgpilot moves.
 ///
@@ -22,6 +22,9 @@ pub struct Knob {
     /// A present value this near to the wanted one is kept. Wide where a fact of the formula drifts, such as free
     /// disk space; small differences are not worth a restart or a line in the journal.
     pub dead_band_percent: u64,
+    /// The step to which a size is rounded, where it follows a fact that drifts: one step more or less is near enough
+    /// too, or a fact between two steps would move the setting back and forth.
+    pub step: Bytes,
     pub card: Option<Card>,
     pub(super) formula: fn(&Inputs<'_>) -> Proposal,
 }
@@ -120,6 +123,7 @@ const ROW: Knob = Knob {
     until: None,
     rule: "",
     dead_band_percent: 0,
+    step: Bytes(0),
     card: None,
     formula: |_| Proposal::Leave(String::new()),
 };
@@ -194,6 +198,7 @@ pub const KNOBS: &[Knob] = &[
         rule: "a tenth of the free disk, between 1GB and 100GB, for each process: a runaway sort must not fill WAL's \
                disk",
         dead_band_percent: 25,
+        step: Bytes::gib(1),
         formula: memory::temp_file_limit,
         ..MEMORY
     },
@@ -231,6 +236,7 @@ pub const KNOBS: &[Knob] = &[
                rotating one; 4GB where free space is not seen. A checkpoint comes each max_wal_size ÷ 1.9 of WAL, and \
                after it almost every insert logs a whole page",
         dead_band_percent: 25,
+        step: Bytes::mib(512),
         formula: wal::max_wal_size,
         ..WAL
     },
@@ -239,6 +245,7 @@ pub const KNOBS: &[Knob] = &[
         unit: MB,
         rule: "a quarter of max_wal_size, at least 1GB and two segments, never above max_wal_size",
         dead_band_percent: 25,
+        step: Bytes::mib(256),
         formula: wal::min_wal_size,
         ..WAL
     },
@@ -273,6 +280,7 @@ pub const KNOBS: &[Knob] = &[
         rule: "a quarter of the free disk between 1GB and 100GB where a replication slot exists: a dead one would \
                fill the disk",
         dead_band_percent: 25,
+        step: Bytes::gib(1),
         formula: wal::max_slot_wal_keep_size,
         ..WAL
     },

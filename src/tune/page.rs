@@ -202,6 +202,7 @@ fn server(major: u32) -> Postgres {
         sessions: 0,
         beside: vec![],
         replication_slots: 0,
+        slots_retain: Bytes(0),
     }
 }
 

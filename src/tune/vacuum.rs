@@ -2,6 +2,8 @@
 
 use super::inputs::{Inputs, Proposal};
 use crate::model::facts::Media;
+use crate::model::setting::Value;
+use crate::model::units::Millis;
 
 pub(super) fn autovacuum_max_workers(inputs: &Inputs<'_>) -> Proposal {
     Proposal::int(
@@ -12,11 +14,15 @@ pub(super) fn autovacuum_max_workers(inputs: &Inputs<'_>) -> Proposal {
 
 /// From here on a hypertable's chunks are vacuumed one by one all day.
 const MANY_CHUNKS: u32 = 100;
+/// Chunks come and go: what was taken for many is so until it is clearly fewer.
+const FEWER_CHUNKS: u32 = 80;
+const SHORT_NAP: Value = Value::Time(Millis(15_000));
 
 pub(super) fn autovacuum_naptime(inputs: &Inputs<'_>) -> Proposal {
     let chunks = inputs.server.timescale.as_ref().map_or(0, |timescale| timescale.max_chunks);
-    if chunks >= MANY_CHUNKS {
-        return Proposal::time(15_000, format!("a hypertable has {chunks} chunks"));
+    let is_short = inputs.configured("autovacuum_naptime") == Some(SHORT_NAP);
+    if chunks >= if is_short { FEWER_CHUNKS } else { MANY_CHUNKS } {
+        return Proposal::Set(SHORT_NAP, format!("a hypertable has {chunks} chunks"));
     }
     Proposal::time(30_000, "a table that grows is looked at twice a minute")
 }

@@ -3,7 +3,7 @@
 //! Checkpoint spacing decides an indexer's speed: its B-trees on hashes touch random leaf pages, so after every
 //! checkpoint almost each insert logs a page of 8 kB.
 
-use super::inputs::{Inputs, Proposal};
+use super::inputs::{Inputs, Proposal, as_size};
 use crate::model::facts::Media;
 use crate::model::units::Bytes;
 
@@ -76,8 +76,17 @@ pub(super) fn max_slot_wal_keep_size(inputs: &Inputs<'_>) -> Proposal {
     let Some(free) = inputs.disk_free else {
         return Proposal::Wait("the free space of WAL's disk, which PGPILOT_WAL_DISK_FREE gives".to_owned());
     };
-    let size = free.percent(25).round_down(Bytes::gib(1)).min(Bytes::gib(100));
-    Proposal::size(size, format!("a quarter of {} free: a dead slot must not fill the disk", free.about()))
+    let wanted = free.percent(25).round_down(Bytes::gib(1)).min(Bytes::gib(100));
+    // A slot that retains more than the limit is lost at the next checkpoint, and no rollback brings it back.
+    let retained = inputs.server.slots_retain.times(2).plus(Bytes::gib(1)).round_down(Bytes::gib(1));
+    let size = wanted.max(retained);
+    match inputs.configured("max_slot_wal_keep_size").as_ref().and_then(as_size) {
+        Some(present) if present > size => Proposal::leave("a limit is never lowered: a slot could be lost"),
+        _ => Proposal::size(
+            size,
+            format!("a quarter of {} free: a dead slot must not fill the disk", free.about()),
+        ),
+    }
 }
 
 pub(super) fn wal_init_zero(inputs: &Inputs<'_>) -> Proposal {

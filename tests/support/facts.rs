@@ -118,6 +118,7 @@ pub fn postgres(major: u32) -> Postgres {
         sessions: 0,
         beside: vec![],
         replication_slots: 0,
+        slots_retain: Bytes(0),
     }
 }
 
