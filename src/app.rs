@@ -17,7 +17,7 @@ use crate::model::error::chain;
 use crate::model::facts::{Declared, Facts, Ours};
 use crate::serve::board::Board;
 use crate::serve::{Pace, Scraper};
-use crate::tune::{Custom, Policy, TakeOver};
+use crate::tune::{Custom, KNOBS, Policy, TakeOver};
 
 /// The one place where the wall clock is read.
 pub fn now() -> Timestamp {
@@ -59,7 +59,20 @@ impl Environment {
 pub fn environment() -> Environment {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-    gather(variables.collect(), |path| std::fs::read_to_string(path))
+    gather(variables.collect(), read_small)
+}
+
+/// A password has a line and a profile has some fifty; a larger file is another file.
+const MOST_BYTES: u64 = 64 << 10;
+
+fn read_small(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(std::io::Error::other(format!("it has more than {} kB", MOST_BYTES >> 10)));
+    }
+    Ok(text)
 }
 
 fn gather(
@@ -268,7 +281,11 @@ pub fn scraper(loaded: &Loaded, board: Arc<Board>) -> Scraper {
 pub async fn look(loaded: &Loaded) -> (Facts, Option<TuneError>) {
     let error = match tuning(loaded, Policy::default(), "look").await {
         Ok(mut tuning) => match tuning.look().await {
-            Ok(facts) => return (facts, None),
+            Ok(facts) => {
+                // Without it, what pgpilot wrote looks as if it were made by hand.
+                report(tuning.without_journal.as_slice());
+                return (facts, None);
+            }
             Err(error) => error,
         },
         Err(error) => error,
@@ -291,6 +308,16 @@ pub fn policy(config: &Config, named: &[String]) -> Result<Policy, Bad> {
         (ProfileName::Custom, Some(path)) => Some(custom_profile(&path.0)?),
         _ => None,
     };
+    let unknown = match &config.take_over {
+        Names::These(names) => names.iter().find(|name| !KNOBS.iter().any(|knob| knob.name == name.as_str())),
+        Names::None | Names::All => None,
+    };
+    if let Some(name) = unknown {
+        let said = format!(
+            "PGPILOT_TAKE_OVER: `{name}` is no setting that pgpilot moves; for example PGPILOT_TAKE_OVER=work_mem"
+        );
+        return Err(vec![said]);
+    }
     let take_over = match &config.take_over {
         Names::None => TakeOver::None,
         Names::These(names) => TakeOver::Names(names.clone()),
@@ -303,7 +330,7 @@ pub fn policy(config: &Config, named: &[String]) -> Result<Policy, Bad> {
 fn custom_profile(path: &str) -> Result<Custom, Bad> {
     let name = "PGPILOT_PROFILE_FILE";
     let text =
-        std::fs::read_to_string(path).map_err(|error| vec![format!("{name}: reading {path}: {error}")])?;
+        read_small(Path::new(path)).map_err(|error| vec![format!("{name}: reading {path}: {error}")])?;
     Custom::parse(&text)
         .map_err(|bad| bad.into_iter().map(|said| format!("{name}: {path}: {said}")).collect())
 }

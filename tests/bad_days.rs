@@ -117,6 +117,12 @@ fn a_broken_custom_profile_is_refused_with_its_lines() {
     says(&missing.run(&["plan"]), 78, &["/nowhere/profile.toml"]);
 }
 
+/// `pgpilot_plan_blocked{reason="no_right"} 37`: the line is always there, so the number tells.
+fn blocked_for_a_right(line: &str) -> bool {
+    let rest = line.strip_prefix("pgpilot_plan_blocked{reason=\"no_right\"} ");
+    rest.is_some_and(|count| count.parse::<f64>().unwrap() > 0.0)
+}
+
 #[test]
 fn a_role_with_too_few_rights_observes_and_is_told_the_grants() {
     let Some(server) = Server::start(17, &[]) else { return };
@@ -130,9 +136,7 @@ fn a_role_with_too_few_rights_observes_and_is_told_the_grants() {
     assert!(doctor.out.contains("GRANT ALTER SYSTEM ON PARAMETER \"shared_buffers\""), "{}", doctor.out);
     assert!(doctor.out.contains("run `pgpilot setup` as a superuser"), "{}", doctor.out);
     let serving = person.serve();
-    serving.wait_for("/metrics", |_, body| {
-        body.contains("pg_up 1") && body.contains("pgpilot_plan_blocked{reason=\"no_right\"}")
-    });
+    serving.wait_for("/metrics", |_, body| body.contains("pg_up 1") && body.lines().any(blocked_for_a_right));
     assert_eq!(sql::settings(&server.superuser_url()), before);
 }
 
@@ -370,4 +374,160 @@ fn a_value_of_a_role_is_shown_and_left() {
     let plan = Person::new(url).run(&["plan", "--json"]).good().json();
     assert_eq!(row(&plan, "work_mem")["verdict"]["block"], "override", "{plan}");
     assert!(row(&plan, "work_mem")["why"].as_str().unwrap().contains("role indexer has 6MB"), "{plan}");
+}
+
+/// Writes the restart-only settings that are named, for a machine of this size.
+fn apply_restart(person: &Person, memory: &str, names: &[&str]) {
+    let mut environment = person.environment();
+    environment.retain(|(name, _)| *name != "PGPILOT_MEMORY");
+    environment.push(("PGPILOT_MEMORY", memory));
+    let named = names.iter().flat_map(|name| ["--only", *name]);
+    let arguments: Vec<_> = ["apply", "--yes", "--include-restart"].into_iter().chain(named).collect();
+    cli::run(&environment, &arguments).good();
+}
+
+#[test]
+fn a_later_change_of_a_waiting_one_does_not_undo_the_rest_of_it() {
+    let Some(mut server) = Server::start(17, &[]) else { return };
+    let person = Person::new(server.superuser_url());
+    apply_restart(&person, "2GB", &["shared_buffers", "wal_buffers", "max_locks_per_transaction"]);
+    apply_restart(&person, "8GB", &["shared_buffers"]);
+    server.restart();
+    let person = person.with("PGPILOT_MEMORY", "8GB");
+    person.run(&["apply", "--yes", "--only", "jit"]).good();
+    assert_eq!(sql::show(&person.url, "shared_buffers"), "2GB");
+    assert_eq!(sql::show(&person.url, "max_locks_per_transaction"), "128");
+    let history = person.run(&["history", "--json"]).good().json();
+    let phases: Vec<_> =
+        history.as_array().unwrap().iter().map(|record| record["phase"].to_string()).collect();
+    assert_eq!(phases, ["\"kept\"", "\"kept\"", "\"kept\""], "{phases:?}");
+    let entries =
+        sql::run(&person.url, &["SELECT name FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'"]);
+    assert_eq!(entries.len(), 4);
+}
+
+#[test]
+fn an_entry_that_somebody_took_away_is_seen_before_the_restart_loses_it() {
+    let Some(mut server) = Server::start(17, &[]) else { return };
+    let person = Person::new(server.superuser_url());
+    apply_restart(&person, "4GB", &["wal_buffers"]);
+    server.restart();
+    person.run(&["apply", "--yes", "--only", "jit"]).good();
+    sql::run(&person.url, &["ALTER SYSTEM RESET wal_buffers", "SELECT pg_reload_conf()"]);
+    let plan = person.run(&["plan", "--json"]).good().json();
+    assert_eq!(row(&plan, "wal_buffers")["verdict"]["block"], "by_hand", "{}", row(&plan, "wal_buffers"));
+}
+
+#[test]
+fn a_change_is_taken_back_once() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let person = Person::new(server.superuser_url());
+    person.run(&["apply", "--yes", "--only", "work_mem"]).good();
+    person.run(&["rollback", "1", "--yes"]).good();
+    person.run(&["apply", "--yes", "--only", "work_mem"]).good();
+    says(&person.run(&["rollback", "1", "--yes"]), 3, &["taken_back"]);
+    assert_ne!(sql::show(&person.url, "work_mem"), "4MB", "the later change stands");
+    person.run(&["rollback", "--last", "--yes"]).good();
+    assert_eq!(sql::show(&person.url, "work_mem"), "4MB");
+    assert!(person.run(&["rollback", "--last", "--yes"]).good().out.contains("nothing to roll back"));
+}
+
+#[test]
+fn a_rollback_that_is_refused_names_the_setting() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let person = Person::new(server.superuser_url());
+    person.run(&["apply", "--yes"]).good();
+    sql::run(&person.url, &["ALTER SYSTEM SET work_mem = '77MB'", "SELECT pg_reload_conf()"]);
+    let ran = person.run(&["rollback", "--last", "--yes"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.out.contains("work_mem") && ran.out.contains("77MB"), "{}", ran.out);
+    assert_eq!(sql::show(&person.url, "work_mem"), "77MB");
+}
+
+#[test]
+fn a_damaged_journal_is_said_and_nothing_is_claimed() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let person = Person::new(server.superuser_url());
+    person.run(&["apply", "--yes"]).good();
+    let journal = person.state.path().join("pgpilot.db");
+    for file in ["pgpilot.db", "pgpilot.db-wal", "pgpilot.db-shm"] {
+        drop(std::fs::remove_file(person.state.path().join(file)));
+    }
+    std::fs::write(&journal, "this is no database, however long one looks at it\n".repeat(200)).unwrap();
+    says(&person.run(&["rollback", "--last", "--yes"]), 3, &["pgpilot.db", "move the file away"]);
+    says(&person.run(&["apply", "--yes"]), 3, &["pgpilot.db"]);
+    says(&person.run(&["plan"]), 0, &["pgpilot.db"]);
+    says(&person.run(&["history"]), 1, &["pgpilot.db", "move the file away"]);
+}
+
+#[test]
+fn a_journal_that_is_removed_under_serve_is_noticed_before_anything_is_written() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let person =
+        Person::new(server.superuser_url()).with("PGPILOT_MODE", "apply").with("PGPILOT_PLAN_EVERY", "1s");
+    let serving = person.serve();
+    serving.wait_for("/readyz", |status, _| status == 200);
+    for file in std::fs::read_dir(person.state.path()).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let conf = server.data().join("postgresql.conf");
+    let text = std::fs::read_to_string(&conf).unwrap();
+    std::fs::write(&conf, format!("{text}\ncheckpoint_completion_target = 0.5\n")).unwrap();
+    sql::run(&person.url, &["SELECT pg_reload_conf()"]);
+    serving.wait_for("/metrics", |_, body| body.contains("pgpilot_problem{problem=\"journal\"} 1"));
+    // The next pass begins a new journal, and what it writes can be read again.
+    serving.wait_for("/readyz", |status, _| status == 200);
+    let history = person.run(&["history", "--json"]).good().json();
+    let names: Vec<_> =
+        history.as_array().unwrap().iter().flat_map(|r| r["change"]["moves"].as_array().unwrap()).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+}
+
+#[test]
+fn it_stops_in_time_while_the_server_hangs() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let person =
+        Person::new(server.superuser_url()).with("PGPILOT_MODE", "apply").with("PGPILOT_PLAN_EVERY", "1s");
+    let mut serving = person.serve();
+    serving.wait_for("/readyz", |status, _| status == 200);
+    let pids = sql::run(
+        &person.url,
+        &["SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pgpilot serve%'"],
+    );
+    let signal = |name: &str, pid: &str| {
+        let done = std::process::Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status();
+        assert!(done.is_ok_and(|status| status.success()));
+    };
+    signal("STOP", &pids[0].text("pid"));
+    // Long enough for a pass to be under way.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    signal("TERM", &serving.child.id().to_string());
+    let since = std::time::Instant::now();
+    let ended = serving.child.wait().unwrap();
+    let took = since.elapsed();
+    signal("CONT", &pids[0].text("pid"));
+    assert!(ended.success(), "{ended:?}");
+    // The promise itself, whose margin is a second.
+    assert!(took.as_secs() < 5, "{took:?}");
+}
+
+#[test]
+fn options_that_would_silence_or_miss_are_refused() {
+    let url = "postgresql://a@db/x".to_owned();
+    for (name, value, word) in [
+        ("PGPILOT_LOG", "verbose", "no level"),
+        ("PGPILOT_LOG", "info,,=", "no level"),
+        ("PGPILOT_STATEMENT_TIMEOUT", "100d", "longer than a day"),
+        ("PGPILOT_TAKE_OVER", "wrok_mem", "no setting that pgpilot moves"),
+    ] {
+        let ran = Person::new(url.clone()).with(name, value).run(&["plan"]);
+        says(&ran, 78, &[name, value, word]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("large.toml");
+    std::fs::write(&file, "work_mem = \"64MB\"\n".repeat(10_000)).unwrap();
+    let person = Person::new(url)
+        .with("PGPILOT_PROFILE", "custom")
+        .with("PGPILOT_PROFILE_FILE", file.to_str().unwrap());
+    says(&person.run(&["plan"]), 78, &["large.toml", "64 kB"]);
 }

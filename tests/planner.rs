@@ -249,7 +249,7 @@ const CACHES: &[&str] =
 fn outcome(facts: &Facts, plan: &Plan, name: &str) -> f64 {
     let after = applied(facts, plan, true);
     let Seen::Now(server) = &after.postgres else { unreachable!("the plan had a server") };
-    server.number(name).unwrap_or_default()
+    server.settings.get(name).and_then(|row| row.value().as_number()).unwrap_or_default()
 }
 
 proptest! {

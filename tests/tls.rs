@@ -31,8 +31,12 @@ fn signed(name: &str, by: &Authority) -> (String, String) {
 /// The server shows a certificate for `localhost` and knows its clients by the same authority.
 fn encrypt(server: &Server, by: &Authority) {
     let (cert, key) = signed("localhost", by);
+    show_certificate(server, &cert, &key, &by.pem());
+}
+
+fn show_certificate(server: &Server, cert: &str, key: &str, root: &str) {
     let owner = fs::metadata(server.data()).unwrap();
-    for (name, text) in [("server.crt", &cert), ("server.key", &key), ("root.crt", &by.pem())] {
+    for (name, text) in [("server.crt", cert), ("server.key", key), ("root.crt", root)] {
         let path = server.data().join(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -106,6 +110,29 @@ fn each_mode_asks_as_much_of_the_server_as_libpq_does() {
             (Err(said), Err(word)) => assert!(said.contains(word), "{host} {query}: {said}"),
             (found, want) => panic!("{host} {query}: {found:?}, wanted {want:?}"),
         }
+    }
+}
+
+#[test]
+fn a_self_signed_certificate_vouches_for_its_own_server() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    // As `openssl req -new -x509` makes it: an authority, which is the server itself.
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let own: Authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    show_certificate(&server, &own.pem(), &own.key().serialize_pem(), &own.pem());
+    let folder = tempfile::tempdir().unwrap();
+    let (good, bad) =
+        (write(folder.path(), "own.crt", &own.pem()), write(folder.path(), "bad.crt", &authority().pem()));
+    for (host, mode, root, want) in [
+        ("localhost", "verify-full", &good, true),
+        ("127.0.0.1", "verify-full", &good, false),
+        ("127.0.0.1", "verify-ca", &good, true),
+        ("127.0.0.1", "require", &good, true),
+        ("127.0.0.1", "verify-ca", &bad, false),
+    ] {
+        let got = connect(&url(&server, host, &format!("sslmode={mode}&sslrootcert={root}")));
+        assert_eq!(got.is_ok(), want, "{host} {mode} {root}: {got:?}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The journal: SQLite in WAL mode with full synchronisation, so that a step is on disk before it is taken.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub enum JournalError {
         "{path}: expected a journal of form {VERSION} or older, found {found}; it was written by a newer pgpilot"
     )]
     Newer { path: PathBuf, found: i64 },
+    #[error("the journal {path} is no longer the file that was opened")]
+    Gone { path: PathBuf },
     #[error("writing the journal")]
     Write(#[from] rusqlite::Error),
     #[error("reading the journal: change {id} is not readable")]
@@ -56,8 +59,14 @@ pub enum JournalError {
 
 impl JournalError {
     /// What an operator can do about it.
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
+            Self::Open { source, .. } if is_damaged(source) => {
+                "move the file away to begin a new journal; entries already written then count as made by hand"
+            }
+            Self::Gone { .. } => {
+                "somebody removed or replaced it; a new one is begun, and older entries count as made by hand"
+            }
             Self::Folder { .. } | Self::Open { .. } => {
                 "PGPILOT_STATE_DIR must be a folder that pgpilot may write to; in a container, a volume"
             }
@@ -70,6 +79,16 @@ impl JournalError {
             }
         }
     }
+}
+
+fn is_damaged(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+/// Which file a path names: device and inode; none where there is none.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// What is written down of a change when it comes into a phase.
@@ -85,6 +104,8 @@ pub struct Step<'a> {
 /// The open journal.
 pub struct Journal {
     db: Connection,
+    /// The path, and the file that it named when it was opened; none in memory.
+    file: Option<(PathBuf, Option<(u64, u64)>)>,
     /// Tells this journal from every other one, eight characters.
     pub name: String,
 }
@@ -112,7 +133,8 @@ impl Journal {
         db.execute_batch(SCHEMA).map_err(opened)?;
         db.pragma_update(None, "user_version", VERSION).map_err(opened)?;
         let name = name_of(&db)?;
-        Ok(Self { db, name })
+        let file = Some((path.clone(), file_at(&path)));
+        Ok(Self { db, file, name })
     }
 
     /// An empty journal in memory, for looking and planning where none can be had on disk.
@@ -123,7 +145,7 @@ impl Journal {
         let db = Connection::open_in_memory()?;
         db.execute_batch(SCHEMA)?;
         let name = name_of(&db)?;
-        Ok(Self { db, name })
+        Ok(Self { db, file: None, name })
     }
 
     /// Writes down a change that nothing has been done for, and returns its id.
@@ -131,6 +153,7 @@ impl Journal {
     /// # Errors
     /// When it is not safely on disk.
     pub fn begin(&mut self, change: &Change, snapshot: &str, now: Timestamp) -> Result<i64, JournalError> {
+        self.is_in_place()?;
         let text = serde_json::to_string(change).map_err(|source| JournalError::Content { id: 0, source })?;
         let both = self.db.transaction()?;
         both.execute("INSERT INTO changes (change, snapshot) VALUES (?1, ?2)", params![text, snapshot])?;
@@ -138,6 +161,16 @@ impl Journal {
         insert_step(&both, id, &Step { phase: &Phase::Planned, note: None, culprit: None, at: now })?;
         both.commit()?;
         Ok(id)
+    }
+
+    /// An open file outlives its name: what is written to a journal that was removed, nobody will read.
+    fn is_in_place(&self) -> Result<(), JournalError> {
+        match &self.file {
+            Some((path, opened)) if file_at(path) != *opened => {
+                Err(JournalError::Gone { path: path.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes down the phase that a change comes into, before what it orders is done.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::journal::{Journal, JournalError, Step};
 use super::{Hands, Said};
 use crate::client::postgres::PgError;
-use crate::lifecycle::{Event, Order, Record, step};
+use crate::lifecycle::{Event, Found, Order, Record, step};
 use crate::model::change::{Change, Phase, Subject};
 
 /// How often a server may go away during one change before we leave it to the next start.
@@ -135,7 +135,9 @@ impl<'a, H: Hands, N: Fn() -> Timestamp> Run<'a, H, N> {
         match order {
             Order::Read => {
                 let subjects: Vec<Subject> = self.change.moves.iter().map(|m| m.subject.clone()).collect();
-                Ok(Event::Found(self.hands.read(&subjects).await?).into())
+                let found = self.hands.read(&subjects).await?;
+                let note = stranger(self.change, &found);
+                Ok(Said { event: Event::Found(found), note, culprit: None })
             }
             Order::Write(states) => self.hands.write(states).await,
             Order::Load => self.hands.load().await,
@@ -146,4 +148,13 @@ impl<'a, H: Hands, N: Fn() -> Timestamp> Run<'a, H, N> {
     fn lost(&self, phase: &Phase, source: PgError) -> RunError {
         RunError::Lost { id: self.id, phase: phase.as_label(), source }
     }
+}
+
+/// The first subject that stands in a state which is neither the expected nor the wanted one, in words.
+fn stranger(change: &Change, found: &[Found]) -> Option<String> {
+    change.moves.iter().find_map(|m| {
+        let state = &found.iter().find(|found| found.subject == m.subject)?.state;
+        let known = *state == m.expect || *state == m.desired;
+        (!known).then(|| format!("{}: expected the entry {}, found {state}", m.subject.name(), m.expect))
+    })
 }

@@ -6,9 +6,10 @@ use crate::apply::run::Ended;
 use crate::config::values::Mode;
 use crate::lifecycle::{Wanted, propose};
 use crate::loops::tuning::{TuneError, Tuning};
-use crate::model::change::{Change, Disruption, Phase};
-use crate::model::plan::{Plan, Verdict};
+use crate::model::change::{Change, Disruption, Phase, Reason};
+use crate::model::plan::{Plan, Row, Verdict};
 use crate::model::postgres::Postgres;
+use crate::model::setting::Context;
 
 /// Writes the planned settings, reloads, and checks that they are in force; takes all back if one is not.
 ///
@@ -50,6 +51,8 @@ struct Outcome {
     phase: &'static str,
     note: Option<String>,
     change: Change,
+    #[serde(skip)]
+    good: bool,
 }
 
 pub(super) async fn run(args: &Args) -> Exit {
@@ -78,16 +81,19 @@ pub(super) fn failed(error: &TuneError) -> Exit {
     }
 }
 
+/// What an earlier process left open comes first, and is said.
+pub(super) fn tell_settled(ended: &[Ended]) {
+    for Ended { id, phase, .. } in ended {
+        print::problem(&format!("change {id} was open and is now {}", phase.as_label()), None);
+    }
+}
+
 async fn apply(args: &Args, loaded: &Loaded) -> Result<Exit, TuneError> {
     let Some(policy) = app::policy_or_report(&loaded.config, &args.only) else { return Ok(Exit::Config) };
     let mut tuning = app::tuning(loaded, policy, "apply").await?;
     if !args.dry_run {
-        for ended in tuning.settle().await? {
-            print::problem(
-                &format!("change {} was open and is now {}", ended.id, ended.phase.as_label()),
-                None,
-            );
-        }
+        tuning.with_journal()?;
+        tell_settled(&tuning.settle().await?);
     }
     let facts = tuning.look().await?;
     let plan = tuning.plan(&facts)?;
@@ -106,7 +112,7 @@ async fn apply(args: &Args, loaded: &Loaded) -> Result<Exit, TuneError> {
             args,
             changes
                 .into_iter()
-                .map(|change| Outcome { id: None, phase: "planned", note: None, change })
+                .map(|change| Outcome { id: None, phase: "planned", note: None, change, good: true })
                 .collect(),
         );
         return Ok(Exit::Done);
@@ -147,10 +153,11 @@ fn unwanted(args: &Args, plan: &Plan) -> Option<Exit> {
 }
 
 fn say_nothing_to_do(args: &Args, plan: &Plan) {
-    let restart = plan.rows.iter().filter(|row| row.verdict == Verdict::Set).count();
+    let named = |row: &&Row| args.only.is_empty() || args.only.contains(&row.name);
+    let restart = plan.to_set(Context::Restart).filter(named).count();
     if args.json {
         print_report(args, vec![]);
-    } else if restart > 0 {
+    } else if restart > 0 && !args.include_restart {
         print::say(&format!(
             "nothing to apply without a restart; {restart} settings wait for `pgpilot apply --include-restart`"
         ));
@@ -187,12 +194,13 @@ async fn write(
     for wanted in steps(args) {
         if let Some(Ended { id, phase, note, .. }) = tuning.apply(plan, server, wanted).await? {
             let Some(record) = tuning.journal.record(id)? else { continue };
-            let good = matches!(phase, Phase::Kept | Phase::AwaitingRestart | Phase::Dropped(_));
+            let good = phase.stands() || phase == Phase::Dropped(Reason::AlreadySo);
             outcomes.push(Outcome {
                 id: Some(id),
                 phase: phase.as_label(),
                 note,
                 change: record.change.clone(),
+                good,
             });
             if !args.json {
                 print::say(&history::describe(&record));
@@ -202,13 +210,13 @@ async fn write(
             }
         }
     }
-    let undone = outcomes.iter().any(|outcome| !["kept", "awaiting_restart"].contains(&outcome.phase));
+    let undone = outcomes.iter().any(|outcome| !outcome.good);
     print_report(args, outcomes);
     Ok(if undone { Exit::Refused } else { Exit::Done })
 }
 
 fn print_report(args: &Args, changes: Vec<Outcome>) {
-    let needs_restart = changes.iter().any(|outcome| outcome.change.disruption == Disruption::Restart);
+    let needs_restart = changes.iter().any(|outcome| outcome.phase == "awaiting_restart");
     if args.json {
         print::json(&Report { changes, needs_restart });
         return;
@@ -220,7 +228,7 @@ fn print_report(args: &Args, changes: Vec<Outcome>) {
             history::moves_table(&outcome.change.moves)
         ));
     }
-    if needs_restart && changes.iter().any(|outcome| outcome.phase == "awaiting_restart") {
+    if needs_restart {
         print::say(history::RESTART);
     }
 }

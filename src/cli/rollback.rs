@@ -3,6 +3,7 @@
 use super::{Exit, apply, history, print};
 use crate::app::{self, Loaded};
 use crate::config::values::Mode;
+use crate::lifecycle::Record;
 use crate::loops::tuning::TuneError;
 use crate::model::change::{Cause, Disruption, Phase};
 
@@ -44,14 +45,16 @@ pub(super) async fn run(args: &Args) -> Exit {
 async fn roll_back(args: &Args, loaded: &Loaded) -> Result<Exit, TuneError> {
     let Some(policy) = app::policy_or_report(&loaded.config, &[]) else { return Ok(Exit::Config) };
     let mut tuning = app::tuning(loaded, policy, "rollback").await?;
-    tuning.settle().await?;
+    tuning.with_journal()?;
+    apply::tell_settled(&tuning.settle().await?);
     let facts = tuning.look().await?;
     let Some(server) = facts.postgres.get() else { return Ok(Exit::Error) };
     let Some(id) = args.id.or(newest(&tuning.journal.records()?, &server.system_identifier)) else {
         print::say("nothing to roll back: no change stands");
         return Ok(Exit::Done);
     };
-    if !args.yes && !agreed(id) {
+    let record = tuning.journal.record(id)?;
+    if !args.yes && !agreed(id, record.as_ref()) {
         return Ok(Exit::Refused);
     }
     let ended = tuning.roll_back(id, server).await?;
@@ -70,7 +73,7 @@ async fn roll_back(args: &Args, loaded: &Loaded) -> Result<Exit, TuneError> {
 }
 
 /// The newest change of this server that stands and was not taken back.
-fn newest(records: &[crate::lifecycle::Record], system_identifier: &str) -> Option<i64> {
+fn newest(records: &[Record], system_identifier: &str) -> Option<i64> {
     let stands = |phase: &Phase| matches!(phase, Phase::Kept | Phase::AwaitingRestart);
     let taken_back =
         |id: i64| records.iter().any(|r| r.change.cause == Cause::Rollback(id) && stands(&r.phase));
@@ -80,8 +83,11 @@ fn newest(records: &[crate::lifecycle::Record], system_identifier: &str) -> Opti
         .find(|id| !taken_back(*id))
 }
 
-fn agreed(id: i64) -> bool {
-    match print::confirm(&format!("Take back change {id}?")) {
+fn agreed(id: i64, record: Option<&Record>) -> bool {
+    if let Some(record) = record {
+        print::say(&history::describe(record));
+    }
+    match print::confirm(&format!("Take back change {id}, each setting to what stands on the left?")) {
         Ok(agreed) => agreed,
         Err(said) => {
             print::problem(said, None);

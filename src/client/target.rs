@@ -80,11 +80,6 @@ impl Target {
     pub fn label(&self) -> &str {
         &self.label
     }
-
-    /// The role that we connect as.
-    pub fn user(&self) -> &str {
-        self.config.get_user().unwrap_or("postgres")
-    }
 }
 
 impl std::fmt::Debug for Target {

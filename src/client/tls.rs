@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::target::TlsFiles;
@@ -53,7 +54,8 @@ pub(super) fn client_config(mode: TlsMode, files: &TlsFiles) -> Result<ClientCon
     } else {
         None
     };
-    let verifier = Verifier { provider, inner, names_host: mode == TlsMode::VerifyFull };
+    let pinned = files.root.as_deref().map(read_certs).transpose()?.unwrap_or_default();
+    let verifier = Verifier { provider, inner, names_host: mode == TlsMode::VerifyFull, pinned };
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     match (&files.cert, &files.key) {
         (Some(cert), Some(key)) => Ok(builder.with_client_auth_cert(read_certs(cert)?, read_key(key)?)?),
@@ -92,6 +94,9 @@ struct Verifier {
     /// None: whoever answers is believed.
     inner: Option<Arc<WebPkiServerVerifier>>,
     names_host: bool,
+    /// What the root file has. A server's own self-signed certificate in it vouches for that server, as with libpq;
+    /// the library wants an authority that is not the server.
+    pinned: Vec<CertificateDer<'static>>,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -108,6 +113,14 @@ impl ServerCertVerifier for Verifier {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.names_host => Ok(ServerCertVerified::assertion()),
+            Err(Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.pinned.iter().any(|own| own == end_entity) =>
+            {
+                if self.names_host {
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             verdict => verdict,
         }
     }

@@ -2,7 +2,8 @@
 
 use super::table::{BadOption, Given, OptionDoc, options, parse};
 use super::values::{
-    Count, Listen, Mode, Names, Period, ProfileName, ReserveText, Secret, Size, StorageName, Text, TlsMode,
+    Count, Listen, LogFilter, Mode, Names, Period, ProfileName, ReserveText, Secret, Size, StorageName, Text,
+    TlsMode,
 };
 
 options! {
@@ -107,7 +108,7 @@ options! {
     statement_timeout: Period = "PGPILOT_STATEMENT_TIMEOUT", "5s", "10s";
 
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,pgpilot::apply=debug`.
-    log: Text = "PGPILOT_LOG", "info", "debug";
+    log: LogFilter = "PGPILOT_LOG", "info", "debug";
 
     /// Name of the role that `pgpilot setup` makes.
     role: Text = "PGPILOT_ROLE", "pgpilot", "pgpilot";

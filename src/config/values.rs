@@ -106,6 +106,9 @@ impl TryFrom<String> for Size {
     }
 }
 
+/// Nothing that pgpilot waits for takes longer than a day; PostgreSQL's own timeouts end at 24.
+const MOST_MILLIS: u64 = 24 * 3_600_000;
+
 /// A length of time with its unit, such as `15s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -117,6 +120,7 @@ impl TryFrom<String> for Period {
     fn try_from(text: String) -> Result<Self, String> {
         match text.parse()? {
             Millis(0) => Err(format!("`{text}` is no length of time to wait: write at least 1ms")),
+            Millis(millis) if millis > MOST_MILLIS => Err(format!("`{text}` is longer than a day")),
             Millis(millis) => Ok(Self(Duration::from_millis(millis))),
         }
     }
@@ -230,6 +234,34 @@ impl TryFrom<String> for Listen {
         // `:9187` is how postgres_exporter's users write "every address".
         let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
         full.parse().map(Self).map_err(|_| format!("`{text}` is no address and port"))
+    }
+}
+
+/// What is logged: a level, or a comma list of levels and `target=level`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct LogFilter(pub String);
+
+const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+
+impl TryFrom<String> for LogFilter {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_level = |word: &str| LEVELS.contains(&word.trim());
+        let is_target = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c))
+        };
+        // A bare word that is no level would be a target for the log library, and silence all others.
+        let good = |part: &str| match part.split_once('=') {
+            Some((target, level)) => is_target(target.trim()) && is_level(level),
+            None => is_level(part),
+        };
+        if text.split(',').all(good) {
+            Ok(Self(text))
+        } else {
+            Err(format!("`{text}` is no level ({}) and no list of them", LEVELS.join(", ")))
+        }
     }
 }
 

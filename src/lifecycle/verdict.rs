@@ -68,3 +68,119 @@ fn same(wanted: &Value, found: &Value) -> bool {
         _ => wanted == found,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::model::change::Subject;
+    use crate::model::setting::Context;
+
+    fn change(disruption: Disruption, cause: Cause) -> Change {
+        let moved = Move {
+            subject: Subject::PgSetting("work_mem".to_owned()),
+            expect: State::Setting(None),
+            desired: State::Setting(Some("32MB".to_owned())),
+            from: "4MB".to_owned(),
+            to: "32MB".to_owned(),
+            why: String::new(),
+        };
+        Change {
+            cause,
+            made_at: Timestamp::UNIX_EPOCH,
+            system_identifier: "7".to_owned(),
+            server_started_ms: 1,
+            disruption,
+            moves: vec![moved],
+        }
+    }
+
+    /// The entry in the file, the value in force in kB, where it comes from, whether a restart is pending.
+    fn seen(
+        entry: Option<&str>,
+        in_force: &str,
+        source: &str,
+        pending_restart: bool,
+        started: i64,
+    ) -> InForce {
+        let setting = Setting {
+            setting: in_force.to_owned(),
+            unit: Some("kB".to_owned()),
+            vartype: "integer".to_owned(),
+            context: Context::Reload,
+            source: source.to_owned(),
+            min: None,
+            max: None,
+            enumvals: vec![],
+            pending_restart,
+        };
+        let state = State::Setting(entry.map(ToOwned::to_owned));
+        let entry = Found { subject: Subject::PgSetting("work_mem".to_owned()), state };
+        InForce {
+            entries: vec![entry],
+            settings: [("work_mem".to_owned(), setting)].into(),
+            server_started_ms: started,
+        }
+    }
+
+    #[test]
+    fn verdicts() {
+        let file = "configuration file";
+        let (reload, restart) = (Disruption::Reload, Disruption::Restart);
+        let (ours, plan) = (Some("32MB"), Cause::Plan);
+        let rows = [
+            ("in force", reload, plan.clone(), seen(ours, "32768", file, false, 1), true),
+            ("not in force", reload, plan.clone(), seen(ours, "4096", file, false, 1), false),
+            (
+                "the command line wins",
+                reload,
+                plan.clone(),
+                seen(ours, "4096", "command line", false, 1),
+                false,
+            ),
+            (
+                "our own role's value says nothing",
+                reload,
+                plan.clone(),
+                seen(ours, "4096", "user", false, 1),
+                true,
+            ),
+            ("the entry is gone", reload, plan.clone(), seen(None, "4096", file, false, 1), false),
+            ("pending, before the restart", restart, plan.clone(), seen(ours, "4096", file, true, 1), true),
+            (
+                "neither pending nor in force",
+                restart,
+                plan.clone(),
+                seen(ours, "4096", file, false, 1),
+                false,
+            ),
+            ("in force after the restart", restart, plan.clone(), seen(ours, "32768", file, false, 2), true),
+            (
+                "not in force after the restart",
+                restart,
+                plan.clone(),
+                seen(ours, "4096", file, true, 2),
+                false,
+            ),
+            (
+                "moved by others while it waited",
+                restart,
+                plan,
+                seen(Some("1GB"), "4096", file, true, 2),
+                true,
+            ),
+            (
+                "a rollback gives back any spelling",
+                reload,
+                Cause::Rollback(1),
+                seen(ours, "4096", file, false, 1),
+                true,
+            ),
+        ];
+        for (case, disruption, cause, seen, good) in rows {
+            let (event, objection) = verdict(&change(disruption, cause), &seen);
+            assert_eq!((event == Event::InForce, objection.is_none()), (good, good), "{case}: {objection:?}");
+        }
+    }
+}

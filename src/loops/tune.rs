@@ -22,6 +22,9 @@ use crate::serve::board::{Board, State};
 /// How often a closed session is noticed.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How often the server is asked for a sign of life, so that a hung one shows in `/readyz` before the next pass.
+const PING: Duration = Duration::from_secs(15);
+
 /// After a pass that failed: from one second, doubling, to fifteen.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(15);
@@ -95,11 +98,18 @@ async fn after_stop(stop: &CancellationToken) {
     sleep(STOP_PATIENCE).await;
 }
 
-/// Waits, but not when the session closes: then there is something to see.
+/// Waits, but not when the session closes or the server no longer answers: then there is something to see.
 async fn until_due(wait: Duration, tuning: Option<&Tuning<'_>>) {
     let due = Instant::now() + wait;
+    let mut ping = Instant::now() + PING;
     while Instant::now() < due && !tuning.is_some_and(|tuning| tuning.hands.session.is_closed()) {
         sleep(TICK.min(due - Instant::now())).await;
+        if let Some(tuning) = tuning.filter(|_| Instant::now() >= ping) {
+            if tuning.hands.session.run("asking whether the server answers", "SELECT 1").await.is_err() {
+                return;
+            }
+            ping = Instant::now() + PING;
+        }
     }
 }
 

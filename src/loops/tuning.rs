@@ -127,6 +127,17 @@ impl Tuning<'_> {
         self.without_journal.is_none()
     }
 
+    /// Refuses where there is no journal: nothing is written, and nothing that was written is known.
+    ///
+    /// # Errors
+    /// With the reason why there is none.
+    pub fn with_journal(&self) -> Result<(), TuneError> {
+        match &self.without_journal {
+            None => Ok(()),
+            Some(why) => Err(TuneError::Refused(format!("nothing is written without a journal: {why}"))),
+        }
+    }
+
     /// Everything that can be seen now, with what our journal says of this server. What cannot be seen for a moment is
     /// as it was seen last, so that a machine that is busy is not planned as another one.
     ///
@@ -228,9 +239,7 @@ impl Tuning<'_> {
     }
 
     async fn write(&mut self, change: &Change, server: &Postgres) -> Result<Ended, TuneError> {
-        if let Some(why) = &self.without_journal {
-            return Err(TuneError::Refused(format!("nothing is written without a journal: {why}")));
-        }
+        self.with_journal()?;
         self.preflight(server).await?;
         let _file = self.lock().await?;
         let done = self.write_locked(change, server).await;

@@ -49,11 +49,6 @@ impl Postgres {
         self.version_num / 10_000
     }
 
-    /// A setting's number in bytes, milliseconds or plain; none where the server does not have it.
-    pub fn number(&self, name: &str) -> Option<f64> {
-        self.settings.get(name)?.value().as_number()
-    }
-
     /// The entry of `postgresql.auto.conf`, where it can be read.
     pub fn entry(&self, name: &str) -> Option<&str> {
         self.auto_conf.get()?.get(name).map(String::as_str)

@@ -149,7 +149,7 @@ impl Setting {
     pub fn parse(&self, text: &str) -> Value {
         let unit = Unit::from_pg(self.unit.as_deref());
         match (self.vartype.as_str(), unit) {
-            ("bool", _) => Value::Bool(matches!(text, "on" | "true" | "yes" | "1")),
+            ("bool", _) => Value::Bool(is_true(text)),
             ("integer" | "real", Unit::Size(size)) => scaled(text, size).map_or_else(
                 || text.parse().map_or_else(|_| number(text), Value::Size),
                 |n| Value::Size(Bytes(n)),
@@ -189,6 +189,14 @@ impl Setting {
             _ => Some(number),
         }
     }
+}
+
+/// As PostgreSQL reads booleans: any case, and the words may be cut short.
+fn is_true(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    text == "1"
+        || text == "on"
+        || (!text.is_empty() && ["true", "yes"].iter().any(|word| word.starts_with(&text)))
 }
 
 /// A non-negative bare number times the unit's size.
@@ -231,6 +239,8 @@ mod tests {
             ("integer", Some("s"), "900", Value::Time(Millis(900_000))),
             ("real", None, "0.9", Value::Real(0.9)),
             ("bool", None, "on", Value::Bool(true)),
+            ("bool", None, "TRUE", Value::Bool(true)),
+            ("bool", None, "o", Value::Bool(false)),
             ("enum", None, "lz4", Value::Word("lz4".to_owned())),
             ("string", None, "a, \"b,c\"", Value::List(vec!["a".to_owned(), "b,c".to_owned()])),
         ];

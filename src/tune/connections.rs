@@ -9,12 +9,16 @@ use crate::model::units::Bytes;
 /// Connections beyond this are a pooler's job; no plan asks for more.
 const MOST_CONNECTIONS: u64 = 400;
 
+/// pgpilot's own sessions: three of `serve`, and as many again for a verb and while a new container takes over. They
+/// are what shows that the clients' pools are full.
+const OURS: u64 = 8;
+
 pub(super) fn max_connections(inputs: &Inputs<'_>) -> Proposal {
     let Some(pools) = inputs.facts.declared.client_connections.map(u64::from) else {
         return Proposal::leave("the clients' pools are not declared (PGPILOT_CLIENT_CONNECTIONS)");
     };
     let comfortable = (pools.saturating_mul(3) / 2).min(inputs.profile.max_connections);
-    let need = comfortable.max(pools + reserved(inputs)).next_multiple_of(10).min(MOST_CONNECTIONS);
+    let need = comfortable.max(pools + reserved(inputs) + OURS).next_multiple_of(10).min(MOST_CONNECTIONS);
     never_lower(inputs, "max_connections", need, format!("the clients' pools sum to {pools}"))
 }
 
@@ -114,8 +118,8 @@ mod tests {
             ("enough as it is", pools(16, 60, "100"), "leave"),
             ("one and a half of the pools", pools(16, 80, "100"), "120"),
             ("up to the profile's figure", pools(16, 180, "100"), "200"),
-            ("but all pools and three reserved fit", pools(16, 250, "100"), "260"),
-            ("on a small machine too", pools(4, 51, "20"), "60"),
+            ("but all pools, three reserved and our eight fit", pools(16, 250, "100"), "270"),
+            ("on a small machine too", pools(4, 51, "20"), "70"),
             ("a pooler's job beyond", pools(16, 3000, "100"), "400"),
             ("never lowered", pools(16, 10, "300"), "leave"),
         ];

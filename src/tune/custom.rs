@@ -50,6 +50,9 @@ impl Custom {
     }
 }
 
+/// As many rows as there are settings: a file with more errors is no profile.
+const MOST_ERRORS: usize = 50;
+
 struct Reader<'t> {
     text: &'t str,
     /// (line, sentence).
@@ -102,7 +105,13 @@ impl Reader<'_> {
             return Ok(Custom { base: self.base, rules: self.rules });
         }
         self.bad.sort();
-        Err(self.bad.into_iter().map(|(line, sentence)| format!("line {line}: {sentence}")).collect())
+        let more = self.bad.len().saturating_sub(MOST_ERRORS);
+        let told = self.bad.into_iter().take(MOST_ERRORS);
+        let mut told: Vec<_> = told.map(|(line, sentence)| format!("line {line}: {sentence}")).collect();
+        if more > 0 {
+            told.push(format!("and {more} more"));
+        }
+        Err(told)
     }
 }
 

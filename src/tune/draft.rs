@@ -21,6 +21,8 @@ pub(super) struct Draft<'a> {
     pub capped: bool,
     /// Something about the value itself forbids it.
     pub veto: Option<(Block, String)>,
+    /// `postgresql.auto.conf` names it.
+    has_entry: bool,
     /// The custom profile named this setting, so the card's figure is no longer worth a remark.
     named_by_custom: bool,
 }
@@ -42,6 +44,7 @@ impl<'a> Draft<'a> {
             proposal,
             capped: false,
             veto: None,
+            has_entry: inputs.server.entry(knob.name).is_some(),
             named_by_custom: rule.is_some(),
         };
         draft.bring_into_bounds();
@@ -135,6 +138,10 @@ impl<'a> Draft<'a> {
 
     /// Whether what is configured already is near enough to the wanted value.
     fn is_good(&self, wanted: &Value) -> bool {
+        // In force, but only until the next start: somebody took the entry away.
+        if self.setting.context == Context::Restart && self.setting.pending_restart && !self.has_entry {
+            return false;
+        }
         if same(wanted, &self.configured) {
             return true;
         }
