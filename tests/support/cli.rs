@@ -135,3 +135,17 @@ impl Drop for Serving {
         drop(self.child.wait());
     }
 }
+
+/// The exit code, and words that standard error must have.
+pub fn says(ran: &Ran, code: i32, words: &[&str]) {
+    assert_eq!(ran.code, code, "{ran:?}");
+    for word in words {
+        assert!(ran.err.contains(word), "expected `{word}` in: {}", ran.err);
+    }
+}
+
+/// The row of a setting in `plan --json`.
+pub fn row(plan: &serde_json::Value, name: &str) -> serde_json::Value {
+    let rows = plan["rows"].as_array().expect("a row");
+    rows.iter().find(|row| row["name"] == name).expect("a row").clone()
+}

@@ -1,6 +1,7 @@
 //! Where the parts are put together: the process's environment and clock are read here and nowhere else.
 
-use std::collections::BTreeMap;
+mod environment;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,126 +11,24 @@ use crate::apply::journal::Journal;
 use crate::apply::postgres::PgHands;
 use crate::client::Target;
 use crate::client::postgres::{Lane, PgError};
+use crate::config::Config;
 use crate::config::values::{Names, ProfileName};
-use crate::config::{Config, Given, OPTIONS, Origin, read};
 use crate::loops::tuning::{PATIENCE, TuneError, Tuning, View};
 use crate::model::error::chain;
 use crate::model::facts::{Declared, Facts, Ours};
 use crate::serve::board::Board;
 use crate::serve::{Pace, Scraper};
 use crate::tune::{Custom, KNOBS, Policy, TakeOver};
+use environment::read_small;
+pub use environment::{Environment, environment};
 
 /// The one place where the wall clock is read.
 pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// The process's environment as far as it concerns us.
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    pub given: Given,
-    /// Files of `…_FILE` variables that could not be read.
-    pub unreadable: Vec<String>,
-    /// Variables that look like ours and are not.
-    pub unknown: Vec<String>,
-}
-
 /// What is wrong with the options, a sentence each.
 pub type Bad = Vec<String>;
-
-impl Environment {
-    /// All options, the unusable ones by their defaults, and what is wrong with those.
-    pub fn lenient(&self) -> (Config, Bad) {
-        let (mut given, mut said) = (self.given.clone(), vec![]);
-        loop {
-            match read(&given) {
-                Ok(config) => return (config, said),
-                Err(bad) => {
-                    for option in bad {
-                        given.0.remove(option.name);
-                        said.push(option.to_string());
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Reads the environment, and the files that secrets are given by.
-pub fn environment() -> Environment {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-    gather(variables.collect(), read_small)
-}
-
-/// A password has a line and a profile has some fifty; a larger file is another file.
-const MOST_BYTES: u64 = 64 << 10;
-
-fn read_small(path: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MOST_BYTES {
-        return Err(std::io::Error::other(format!("it has more than {} kB", MOST_BYTES >> 10)));
-    }
-    Ok(text)
-}
-
-fn gather(
-    variables: BTreeMap<String, String>,
-    file: impl Fn(&Path) -> std::io::Result<String>,
-) -> Environment {
-    let mut found = Environment::default();
-    for doc in OPTIONS {
-        let by_file =
-            variables.get(&format!("{}_FILE", doc.name)).filter(|path| doc.secret && !path.is_empty());
-        match (variables.get(doc.name).filter(|text| !text.is_empty()), by_file) {
-            (Some(text), _) => {
-                drop(found.given.0.insert(doc.name.to_owned(), (text.clone(), Origin::Environment)))
-            }
-            (None, Some(path)) => match file(Path::new(path)) {
-                // Editors end a file with a newline, and so does `echo`; a password never does.
-                Ok(text) => {
-                    let text = text.strip_suffix('\n').unwrap_or(&text).trim_end_matches('\r').to_owned();
-                    found.given.0.insert(doc.name.to_owned(), (text, Origin::File));
-                }
-                Err(error) => found.unreadable.push(format!("{}_FILE: reading {path}: {error}", doc.name)),
-            },
-            (None, None) => {}
-        }
-    }
-    found.unknown = variables.keys().filter(|name| !is_known(name)).map(|name| unknown(name)).collect();
-    found
-}
-
-fn is_known(name: &str) -> bool {
-    let option =
-        |name: &str, secret: bool| OPTIONS.iter().any(|doc| doc.name == name && (doc.secret || !secret));
-    !name.starts_with("PGPILOT_")
-        || name.starts_with("PGPILOT_TEST_")
-        || option(name, false)
-        || name.strip_suffix("_FILE").is_some_and(|stem| option(stem, true))
-}
-
-fn unknown(name: &str) -> String {
-    let near = OPTIONS.iter().map(|doc| doc.name).min_by_key(|known| distance(name, known));
-    format!("{name} is no option of this version; did you mean {}?", near.unwrap_or_default())
-}
-
-/// Levenshtein's distance, for names of a few dozen letters.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut corner = i;
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let best = (corner + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = row[j + 1];
-            row[j + 1] = best;
-        }
-    }
-    row[b.len()]
-}
 
 /// The options and the server that they name.
 #[derive(Debug, Clone)]

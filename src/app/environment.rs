@@ -1,0 +1,151 @@
+//! What the process was given: variables, and the files that some of them name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Bad;
+use crate::config::{Config, Given, OPTIONS, Origin, read};
+
+/// The process's environment as far as it concerns us.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    pub given: Given,
+    /// Files of `…_FILE` variables that could not be read.
+    pub unreadable: Vec<String>,
+    /// Variables that look like ours and are not.
+    pub unknown: Vec<String>,
+}
+
+impl Environment {
+    /// All options, the unusable ones by their defaults, and what is wrong with those.
+    pub fn lenient(&self) -> (Config, Bad) {
+        let (mut given, mut said) = (self.given.clone(), vec![]);
+        loop {
+            match read(&given) {
+                Ok(config) => return (config, said),
+                Err(bad) => {
+                    for option in bad {
+                        given.0.remove(option.name);
+                        said.push(option.to_string());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reads the environment, and the files that secrets are given by.
+pub fn environment() -> Environment {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+    gather(variables.collect(), read_small)
+}
+
+/// A password has a line and a profile has some fifty; a larger file is another file.
+const MOST_BYTES: u64 = 64 << 10;
+
+pub(super) fn read_small(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(std::io::Error::other(format!("it has more than {} kB", MOST_BYTES >> 10)));
+    }
+    Ok(text)
+}
+
+fn gather(
+    variables: BTreeMap<String, String>,
+    file: impl Fn(&Path) -> std::io::Result<String>,
+) -> Environment {
+    let mut found = Environment::default();
+    for doc in OPTIONS {
+        let by_file =
+            variables.get(&format!("{}_FILE", doc.name)).filter(|path| doc.secret && !path.is_empty());
+        match (variables.get(doc.name).filter(|text| !text.is_empty()), by_file) {
+            (Some(text), _) => {
+                drop(found.given.0.insert(doc.name.to_owned(), (text.clone(), Origin::Environment)))
+            }
+            (None, Some(path)) => match file(Path::new(path)) {
+                // Editors end a file with a newline, and so does `echo`; a password never does.
+                Ok(text) => {
+                    let text = text.strip_suffix('\n').unwrap_or(&text).trim_end_matches('\r').to_owned();
+                    found.given.0.insert(doc.name.to_owned(), (text, Origin::File));
+                }
+                Err(error) => found.unreadable.push(format!("{}_FILE: reading {path}: {error}", doc.name)),
+            },
+            (None, None) => {}
+        }
+    }
+    found.unknown = variables.keys().filter(|name| !is_known(name)).map(|name| unknown(name)).collect();
+    found
+}
+
+fn is_known(name: &str) -> bool {
+    let option =
+        |name: &str, secret: bool| OPTIONS.iter().any(|doc| doc.name == name && (doc.secret || !secret));
+    !name.starts_with("PGPILOT_")
+        || name.starts_with("PGPILOT_TEST_")
+        || option(name, false)
+        || name.strip_suffix("_FILE").is_some_and(|stem| option(stem, true))
+}
+
+fn unknown(name: &str) -> String {
+    let near = OPTIONS.iter().map(|doc| doc.name).min_by_key(|known| distance(name, known));
+    format!("{name} is no option of this version; did you mean {}?", near.unwrap_or_default())
+}
+
+/// Levenshtein's distance, for names of a few dozen letters.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut corner = i;
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let best = (corner + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = row[j + 1];
+            row[j + 1] = best;
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(variables: &[(&str, &str)], files: &'static [(&str, &str)]) -> Environment {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        gather(variables.collect(), |path| {
+            let known = files.iter().find(|(name, _)| Path::new(name) == path);
+            known.map(|(_, text)| (*text).to_owned()).ok_or_else(|| std::io::Error::other("not there"))
+        })
+    }
+
+    #[test]
+    fn a_secret_may_come_from_a_file_whose_last_newline_is_not_part_of_it() {
+        let files = &[("/run/pw", "p w\n"), ("/run/dos", "pw\r\n"), ("/run/two", "pw\n\n")];
+        for (path, want) in [("/run/pw", "p w"), ("/run/dos", "pw"), ("/run/two", "pw\n")] {
+            let found = given(&[("PGPASSWORD_FILE", path)], files);
+            assert_eq!(found.given.get("PGPASSWORD"), Some((want, Origin::File)), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_variable_outranks_the_file_and_a_missing_file_is_said() {
+        let both = given(&[("PGPASSWORD", "a"), ("PGPASSWORD_FILE", "/run/pw")], &[]);
+        assert_eq!(both.given.get("PGPASSWORD"), Some(("a", Origin::Environment)));
+        let missing = given(&[("PGPASSWORD_FILE", "/run/pw")], &[]);
+        assert_eq!(missing.unreadable, ["PGPASSWORD_FILE: reading /run/pw: not there"]);
+    }
+
+    #[test]
+    fn only_secrets_have_files_and_only_our_names_are_judged() {
+        let found = given(
+            &[("PGPILOT_MODE_FILE", "/x"), ("PGPILOT_MOED", "x"), ("PGAPPNAME", "x"), ("HOME", "/")],
+            &[],
+        );
+        assert_eq!(found.unknown.len(), 2, "{:?}", found.unknown);
+        assert!(found.unknown[1].contains("PGPILOT_MOED") && found.unknown[1].contains("PGPILOT_MODE?"));
+    }
+}
