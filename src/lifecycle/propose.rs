@@ -39,8 +39,8 @@ fn to_move(row: &Row, server: &Postgres) -> Option<Move> {
         subject: Subject::PgSetting(row.name.clone()),
         expect: State::Setting(server.entry(&row.name).map(ToOwned::to_owned)),
         desired: State::Setting(Some(stored(planned))),
-        from: row.current.to_string(),
-        to: planned.to_string(),
+        from: row.current.shown(),
+        to: planned.shown(),
         why: row.why.clone(),
     })
 }

@@ -34,6 +34,12 @@ impl Value {
         }
     }
 
+    /// For people: an empty list has a word.
+    pub fn shown(&self) -> String {
+        let text = self.to_string();
+        if text.is_empty() { "(none)".to_owned() } else { text }
+    }
+
     /// What stands after `ALTER SYSTEM SET name TO`.
     ///
     /// Each element of a list is quoted by itself: one string `'a,b'` would be stored as a single name, and the

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::plan::{Plan, Row, Verdict};
-use crate::model::setting::{Context, Value};
+use crate::model::setting::Context;
 
 /// What is to be done comes first, what is good as it is last.
 fn rank(row: &Row) -> u8 {
@@ -54,19 +54,12 @@ fn heading(plan: &Plan) -> String {
 fn cells(row: &Row) -> [String; 5] {
     let change = match &row.planned {
         Some(planned) if row.verdict != Verdict::Keep && *planned != row.current => {
-            format!("{} → {}", shown(&row.current), shown(planned))
+            format!("{} → {}", row.current.shown(), planned.shown())
         }
-        _ => shown(&row.current),
+        _ => row.current.shown(),
     };
     let context = if row.verdict == Verdict::Keep { "–" } else { row.context.as_label() };
     [row.verdict.as_label().to_owned(), row.name.clone(), change, context.to_owned(), row.why.clone()]
-}
-
-fn shown(value: &Value) -> String {
-    match value.to_string() {
-        text if text.is_empty() => "(none)".to_owned(),
-        text => text,
-    }
 }
 
 /// A line with each cell but the last as wide as the widest of its column.
