@@ -9,7 +9,7 @@ use pgpilot::apply::journal::Journal;
 use pgpilot::apply::run::{self, Ended};
 use pgpilot::apply::{Hands, Said};
 use pgpilot::client::postgres::{Cause as PgCause, PgError};
-use pgpilot::lifecycle::{Event, Found, in_flight, ours, take_back};
+use pgpilot::lifecycle::{Event, Found, in_flight, ours, take_back, taken_back};
 use pgpilot::model::change::{Cause, Change, Disruption, Move, Phase, Reason, State, Subject};
 
 /// A server's entries, and those that it has read; it dies before its `dies_at`-th touch, or after it.
@@ -23,6 +23,8 @@ struct World {
     refuses_reload: bool,
     not_in_force: bool,
     comes_back: bool,
+    /// This touch fails for the moment, without an effect.
+    disk_full_at: Option<u32>,
     /// A write that was given up lands at the next reload but one.
     lands_late: Option<(&'static str, &'static str)>,
     /// Verify looks at entries that are ours only, as after a restart.
@@ -33,6 +35,14 @@ impl World {
     /// One touch of the server; `effect` happens unless it dies before.
     fn touch<T>(&mut self, effect: impl FnOnce(&mut Self) -> T) -> Result<T, PgError> {
         self.touches += 1;
+        if self.disk_full_at == Some(self.touches) {
+            let source = PgCause {
+                message: "no space left".to_owned(),
+                sqlstate: Some("53100".to_owned()),
+                lost: false,
+            };
+            return Err(PgError::Statement { doing: "touching the world".to_owned(), source });
+        }
         match self.dies_at {
             Some((at, after)) if at <= self.touches && !(self.comes_back && at < self.touches) => {
                 if after && at == self.touches {
@@ -253,7 +263,7 @@ fn a_former_value_that_is_refused_calls_a_person() {
     let (mut world, (_folder, mut journal)) = (before(), journal());
     (world.not_in_force, world.refuses) = (true, Some(("work_mem", "4MB")));
     let ended = begin(&mut world, &mut journal, &change(Disruption::Reload)).unwrap();
-    assert_eq!(ended.phase, Phase::Stuck(Reason::UndoFailed));
+    assert_eq!(ended.phase, Phase::Stuck(Reason::NotInForce));
 }
 
 #[test]
@@ -287,11 +297,11 @@ fn what_got_stuck_is_tried_again_by_the_next_start() {
     let (mut world, (_folder, mut journal)) = (before(), journal());
     (world.not_in_force, world.refuses) = (true, Some(("work_mem", "4MB")));
     begin(&mut world, &mut journal, &change(Disruption::Reload)).unwrap();
-    assert_eq!(last_phase(&journal), Phase::Stuck(Reason::UndoFailed));
+    assert_eq!(last_phase(&journal), Phase::Stuck(Reason::NotInForce));
     world.refuses = None;
     let record = journal.records().unwrap().pop().unwrap();
     let ended = block(run::resume(&mut world, &mut journal, &record, now)).unwrap();
-    assert_eq!((ended.phase, world.states(NAMES)), (Phase::Reverted(Reason::UndoFailed), former()));
+    assert_eq!((ended.phase, world.states(NAMES)), (Phase::Reverted(Reason::NotInForce), former()));
 }
 
 #[test]
@@ -335,6 +345,63 @@ fn a_waiting_change_of_which_nothing_is_left_is_dropped() {
     let record = journal.records().unwrap().pop().unwrap();
     let ended = block(run::restarted(&mut world, &mut journal, &record, now)).unwrap();
     assert_eq!(ended.phase, Phase::Dropped(Reason::MovedByOthers));
+}
+
+#[test]
+fn a_failure_of_the_moment_is_undone_at_once_and_says_why() {
+    for at in 1..=8 {
+        let (mut world, (_folder, mut journal)) = (before(), journal());
+        world.disk_full_at = Some(at);
+        let ended = begin(&mut world, &mut journal, &change(Disruption::Reload)).unwrap();
+        assert!(ended.phase.is_over(), "touch {at}: {:?}", ended.phase);
+        let states = world.states(NAMES);
+        assert_eq!(states == wanted(), ended.phase == Phase::Kept, "touch {at}: {states:?}");
+        assert!(states == wanted() || states == former(), "touch {at}: {states:?}");
+        if ended.phase != Phase::Kept {
+            assert!(ended.note.unwrap().contains("no space left"), "touch {at}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_that_comes_again_and_again_is_held_at_last() {
+    let (_folder, mut journal) = journal();
+    let mut held = vec![];
+    for _ in 0..4 {
+        let mut world = World { disk_full_at: Some(3), ..before() };
+        begin(&mut world, &mut journal, &change(Disruption::Reload)).unwrap();
+        held.push(ours(&journal.records().unwrap(), "7").held.len());
+    }
+    assert_eq!(held, [0, 0, 3, 3]);
+}
+
+#[test]
+fn who_is_to_blame_is_known_after_an_interruption_too() {
+    let (mut world, (_folder, mut journal)) = (before(), journal());
+    world.refuses = Some(("work_mem", "32MB"));
+    // Read, two writes, the refusal, a read, and then it dies.
+    world.dies_at = Some((5, false));
+    begin(&mut world, &mut journal, &change(Disruption::Reload));
+    next_start(&mut world, &mut journal);
+    let record = journal.records().unwrap().pop().unwrap();
+    assert_eq!(
+        (record.phase, record.culprit.as_deref()),
+        (Phase::Reverted(Reason::WriteFailed), Some("work_mem"))
+    );
+    assert_eq!(ours(&journal.records().unwrap(), "7").held.len(), 1);
+}
+
+#[test]
+fn a_rollback_is_not_rolled_back_and_marks_what_it_took() {
+    let (mut world, (_folder, mut journal)) = (before(), journal());
+    let kept = change(Disruption::Reload);
+    let ended = begin(&mut world, &mut journal, &kept).unwrap();
+    let back = take_back(ended.id, &kept, &ended.phase, "7", 1, now()).unwrap();
+    assert_eq!(taken_back(&journal.records().unwrap()).count(), 0);
+    let undone = begin(&mut world, &mut journal, &back).unwrap();
+    assert_eq!(taken_back(&journal.records().unwrap()).collect::<Vec<_>>(), [(ended.id, undone.id)]);
+    let refusal = take_back(undone.id, &back, &undone.phase, "7", 1, now()).unwrap_err();
+    assert!(refusal.to_string().contains("apply --only"), "{refusal}");
 }
 
 #[test]

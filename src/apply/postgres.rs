@@ -26,7 +26,7 @@ const BACKEND_LOOKS: u32 = 40;
 
 /// SQLSTATE classes that say something of the statement and not of the moment: bad value, unknown name, missing
 /// right, a parameter that cannot be changed. A full disk (53) or a time-out (57) may be gone at the next attempt.
-const VALUE_CLASSES: &[&str] = &["0A", "22", "42", "55"];
+const VALUE_CLASSES: &[&str] = &["0A", "22", "42", "55P02"];
 
 /// Settings whose value is a list of names, each quoted by itself.
 const LISTS: &[&str] = &["shared_preload_libraries", "session_preload_libraries", "local_preload_libraries"];
@@ -113,7 +113,7 @@ impl Hands for PgHands<'_> {
                 Err(_) => sleep(RECONNECT_PAUSE).await,
             }
         };
-        end_backend(&session, self.session.backend()).await?;
+        end_backend(&session, self.session.backend(), &self.lane.application_name).await?;
         for right in &self.rights {
             lock_server(&session, *right).await.map_err(LockError::into_pg)?;
         }
@@ -126,10 +126,11 @@ impl Hands for PgHands<'_> {
 ///
 /// # Errors
 /// When it does not end, or the server does not answer.
-pub async fn end_backend(session: &Session, backend: &str) -> Result<(), PgError> {
+pub async fn end_backend(session: &Session, backend: &str, name: &str) -> Result<(), PgError> {
     let sql = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {backend} AND usename = current_user \
-         AND application_name LIKE 'pgpilot%'"
+         AND pid <> pg_backend_pid() AND application_name = {}",
+        quote(name)
     );
     for _ in 0..BACKEND_LOOKS {
         if session.rows("ending our former session", &sql).await?.is_empty() {

@@ -7,11 +7,15 @@ use super::{Hands, Said};
 use crate::client::postgres::PgError;
 use crate::lifecycle::{Event, Found, Order, Record, step};
 use crate::model::change::{Change, Phase, Subject};
+use crate::model::error::chain;
 
 /// How often a server may go away during one change before we leave it to the next start.
 ///
 /// Each time is one recovery at most; a server that crashes more often has another trouble than ours.
 const MOST_RECONNECTS: u32 = 3;
+
+/// Orders of one change: the longest way, there and back with a late write, has twelve.
+const MOST_ORDERS: u32 = 24;
 
 /// What stopped us before a verdict. The journal has the phase: the next start finishes or undoes the change.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +51,8 @@ pub async fn start<H: Hands>(
     now: impl Fn() -> Timestamp,
 ) -> Result<Ended, RunError> {
     let id = journal.begin(change, snapshot, now())?;
-    Run::new(hands, journal, id, change, now).go(Phase::Planned, Some(Order::Read)).await
+    let first = Said::from(Event::Abandoned);
+    Run::new(hands, journal, id, change, now).go(Phase::Planned, Some(Order::Read), first).await
 }
 
 /// Goes on with a change that an earlier process left in flight, or that got stuck.
@@ -62,8 +67,14 @@ pub async fn resume<H: Hands>(
 ) -> Result<Ended, RunError> {
     let (phase, order) = step(&record.change, &record.phase, &Event::Abandoned);
     let mut run = Run::new(hands, journal, record.id, &record.change, now);
-    run.note_phase(&record.phase, &phase, &Said::from(Event::Abandoned))?;
-    run.go(phase, order).await
+    // Why it is being undone is known already.
+    let known = if record.phase.reason().is_some() {
+        Said { event: Event::Abandoned, note: record.note.clone(), culprit: record.culprit.clone() }
+    } else {
+        Said::from(Event::Abandoned)
+    };
+    run.note_phase(&record.phase, &phase, &known)?;
+    run.go(phase, order, known).await
 }
 
 /// Tells a waiting change that the server was started anew.
@@ -77,7 +88,8 @@ pub async fn restarted<H: Hands>(
     now: impl Fn() -> Timestamp,
 ) -> Result<Ended, RunError> {
     let (phase, order) = step(&record.change, &record.phase, &Event::Restarted);
-    Run::new(hands, journal, record.id, &record.change, now).go(phase, order).await
+    let first = Said::from(Event::Restarted);
+    Run::new(hands, journal, record.id, &record.change, now).go(phase, order, first).await
 }
 
 struct Run<'a, H, N> {
@@ -94,14 +106,19 @@ impl<'a, H: Hands, N: Fn() -> Timestamp> Run<'a, H, N> {
         Self { hands, journal, id, change, now, reconnects: 0 }
     }
 
-    async fn go(&mut self, mut phase: Phase, mut order: Option<Order>) -> Result<Ended, RunError> {
-        let mut last = Said::from(Event::Abandoned);
-        while let Some(wanted) = order.take() {
+    /// `last` is what is known of why the change is being undone, if it is: what went wrong first stays the reason.
+    async fn go(
+        &mut self,
+        mut phase: Phase,
+        mut order: Option<Order>,
+        mut last: Said,
+    ) -> Result<Ended, RunError> {
+        for _ in 0..MOST_ORDERS {
+            let Some(wanted) = order.take() else { break };
             let said = self.execute(&phase, wanted).await?;
             let (next, then) = step(self.change, &phase, &said.event);
-            // What went wrong first stays the reason, also when the undoing goes well.
-            last.note = said.note.or(last.note);
-            last.culprit = said.culprit.or(last.culprit);
+            last.note = last.note.or(said.note);
+            last.culprit = last.culprit.or(said.culprit);
             self.note_phase(&phase, &next, &last)?;
             (phase, order) = (next, then);
         }
@@ -118,17 +135,24 @@ impl<'a, H: Hands, N: Fn() -> Timestamp> Run<'a, H, N> {
         written.map_err(|source| RunError::Journal { id: self.id, phase: before.as_label(), source })
     }
 
-    /// Does an order; when the server goes away meanwhile, waits for it and looks at what stands there now.
+    /// Does an order. When it fails for the moment, a server that is gone or a disk that is full, looks at what stands
+    /// there now: what is half-way is undone, which may well go.
     async fn execute(&mut self, phase: &Phase, order: Order) -> Result<Said, RunError> {
-        match self.attempt(&order).await {
-            Ok(said) => Ok(said),
-            Err(error) if error.is_lost() && self.reconnects < MOST_RECONNECTS => {
-                self.reconnects += 1;
-                self.hands.reconnect().await.map_err(|source| self.lost(phase, source))?;
-                self.attempt(&Order::Read).await.map_err(|source| self.lost(phase, source))
-            }
-            Err(error) => Err(self.lost(phase, error)),
+        let error = match self.attempt(&order).await {
+            Ok(said) => return Ok(said),
+            Err(error) if self.reconnects >= MOST_RECONNECTS => return Err(self.lost(phase, error)),
+            Err(error) => error,
+        };
+        self.reconnects += 1;
+        let why = Some(chain(&error));
+        if error.is_lost() {
+            self.hands.reconnect().await.map_err(|source| self.lost(phase, source))?;
         }
+        if *phase == Phase::Planned {
+            return Ok(Said { event: Event::Abandoned, note: why, culprit: None });
+        }
+        let said = self.attempt(&Order::Read).await.map_err(|source| self.lost(phase, source))?;
+        Ok(Said { note: why.or(said.note), ..said })
     }
 
     async fn attempt(&mut self, order: &Order) -> Result<Said, PgError> {

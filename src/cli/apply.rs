@@ -53,6 +53,8 @@ struct Outcome {
     change: Change,
     #[serde(skip)]
     good: bool,
+    #[serde(skip)]
+    open: bool,
 }
 
 pub(super) async fn run(args: &Args) -> Exit {
@@ -81,11 +83,17 @@ pub(super) fn failed(error: &TuneError) -> Exit {
     }
 }
 
-/// What an earlier process left open comes first, and is said.
-pub(super) fn tell_settled(ended: &[Ended]) {
-    for Ended { id, phase, .. } in ended {
-        print::problem(&format!("change {id} was open and is now {}", phase.as_label()), None);
+/// What an earlier process left open comes first, and is said; what stays open or stuck is an error.
+pub(super) fn tell_settled(ended: &[Ended]) -> Option<Exit> {
+    for Ended { id, phase, note, .. } in ended {
+        print::problem(&format!("change {id} was open and is now {}", phase.as_label()), note.as_deref());
     }
+    ended.iter().any(|ended| is_open(&ended.phase)).then_some(Exit::Error)
+}
+
+/// Something of it may be half-way.
+pub(super) const fn is_open(phase: &Phase) -> bool {
+    phase.is_in_flight() || matches!(phase, Phase::Stuck(_))
 }
 
 async fn apply(args: &Args, loaded: &Loaded) -> Result<Exit, TuneError> {
@@ -93,7 +101,9 @@ async fn apply(args: &Args, loaded: &Loaded) -> Result<Exit, TuneError> {
     let mut tuning = app::tuning(loaded, policy, "apply").await?;
     if !args.dry_run {
         tuning.with_journal()?;
-        tell_settled(&tuning.settle().await?);
+        if let Some(exit) = tell_settled(&tuning.settle().await?) {
+            return Ok(exit);
+        }
     }
     let facts = tuning.look().await?;
     let plan = tuning.plan(&facts)?;
@@ -112,7 +122,14 @@ async fn apply(args: &Args, loaded: &Loaded) -> Result<Exit, TuneError> {
             args,
             changes
                 .into_iter()
-                .map(|change| Outcome { id: None, phase: "planned", note: None, change, good: true })
+                .map(|change| Outcome {
+                    id: None,
+                    phase: "planned",
+                    note: None,
+                    change,
+                    good: true,
+                    open: false,
+                })
                 .collect(),
         );
         return Ok(Exit::Done);
@@ -194,6 +211,7 @@ async fn write(
     for wanted in steps(args) {
         if let Some(Ended { id, phase, note, .. }) = tuning.apply(plan, server, wanted).await? {
             let Some(record) = tuning.journal.record(id)? else { continue };
+            let open = is_open(&phase);
             let good = phase.stands() || phase == Phase::Dropped(Reason::AlreadySo);
             outcomes.push(Outcome {
                 id: Some(id),
@@ -201,6 +219,7 @@ async fn write(
                 note,
                 change: record.change.clone(),
                 good,
+                open,
             });
             if !args.json {
                 print::say(&history::describe(&record));
@@ -210,9 +229,14 @@ async fn write(
             }
         }
     }
-    let undone = outcomes.iter().any(|outcome| !outcome.good);
+    let (undone, open) =
+        (outcomes.iter().any(|outcome| !outcome.good), outcomes.iter().any(|outcome| outcome.open));
     print_report(args, outcomes);
-    Ok(if undone { Exit::Refused } else { Exit::Done })
+    Ok(match (open, undone) {
+        (true, _) => Exit::Error,
+        (false, true) => Exit::Refused,
+        (false, false) => Exit::Done,
+    })
 }
 
 fn print_report(args: &Args, changes: Vec<Outcome>) {

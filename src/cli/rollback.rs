@@ -5,7 +5,7 @@ use crate::app::{self, Loaded};
 use crate::config::values::Mode;
 use crate::lifecycle::Record;
 use crate::loops::tuning::TuneError;
-use crate::model::change::{Cause, Disruption, Phase};
+use crate::model::change::{Cause, Disruption, Phase, Reason};
 
 /// Takes a change back: every setting gets the entry, or the lack of one, that it had before.
 ///
@@ -46,7 +46,9 @@ async fn roll_back(args: &Args, loaded: &Loaded) -> Result<Exit, TuneError> {
     let Some(policy) = app::policy_or_report(&loaded.config, &[]) else { return Ok(Exit::Config) };
     let mut tuning = app::tuning(loaded, policy, "rollback").await?;
     tuning.with_journal()?;
-    apply::tell_settled(&tuning.settle().await?);
+    if let Some(exit) = apply::tell_settled(&tuning.settle().await?) {
+        return Ok(exit);
+    }
     let facts = tuning.look().await?;
     let Some(server) = facts.postgres.get() else { return Ok(Exit::Error) };
     let Some(id) = args.id.or(newest(&tuning.journal.records()?, &server.system_identifier)) else {
@@ -68,8 +70,12 @@ async fn roll_back(args: &Args, loaded: &Loaded) -> Result<Exit, TuneError> {
     {
         print::say(history::RESTART);
     }
-    let done = matches!(ended.phase, Phase::Kept | Phase::AwaitingRestart);
-    Ok(if done { Exit::Done } else { Exit::Refused })
+    let done = ended.phase.stands() || ended.phase == Phase::Dropped(Reason::AlreadySo);
+    Ok(match (apply::is_open(&ended.phase), done) {
+        (true, _) => Exit::Error,
+        (false, true) => Exit::Done,
+        (false, false) => Exit::Refused,
+    })
 }
 
 /// The newest change of this server that stands and was not taken back.

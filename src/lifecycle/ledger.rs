@@ -28,6 +28,10 @@ pub struct Record {
 /// the server is not repeated within it.
 const COOL_DOWN: SignedDuration = SignedDuration::from_hours(1);
 
+/// Interruptions in a row after which a value is held like one that was refused: a disk that is full stays full, and
+/// each attempt is a line in the journal.
+const MOST_INTERRUPTIONS: u32 = 3;
+
 /// The cool-down doubles no further: 2⁷ hours are more than five days.
 const MOST_DOUBLINGS: u32 = 7;
 
@@ -43,6 +47,16 @@ pub fn ours(records: &[Record], system_identifier: &str) -> Ours {
 pub fn in_flight<'a>(records: &'a [Record], system_identifier: &'a str) -> impl Iterator<Item = &'a Record> {
     let here = move |record: &&Record| record.change.system_identifier == system_identifier;
     records.iter().filter(here).filter(|record| record.phase.is_in_flight())
+}
+
+/// Changes that stand in the journal although a rollback of theirs stands, or found everything as it wanted it:
+/// (the change, its rollback).
+pub fn taken_back(records: &[Record]) -> impl Iterator<Item = (i64, i64)> {
+    let done = |record: &Record| record.phase.stands() || record.phase == Phase::Dropped(Reason::AlreadySo);
+    let rollbacks = records.iter().filter(move |record| done(record));
+    rollbacks.filter_map(|record| Some((rollback_of(record)?, record.id))).filter(|(id, by)| {
+        records.iter().any(|record| record.id == *id && record.id < *by && record.phase.stands())
+    })
 }
 
 /// Entries of changes that stand. One that was taken back counts as never made: its former entry may be a person's.
@@ -70,50 +84,61 @@ const fn rollback_of(record: &Record) -> Option<i64> {
 
 /// Values that were undone or taken back, until a later change of the same setting stands.
 fn held(records: &[&Record]) -> Vec<Hold> {
-    let mut holds: BTreeMap<&str, (u32, Hold)> = BTreeMap::new();
+    let mut past: BTreeMap<&str, Past> = BTreeMap::new();
     for record in records {
         for m in &record.change.moves {
             let name = m.subject.name();
-            match hold(record, name, holds.get(name).map_or(0, |(times, _)| *times)) {
-                Verdict::Holds(times, held) => drop(holds.insert(name, (times, held))),
-                Verdict::Frees => drop(holds.remove(name)),
+            let before = past.entry(name).or_default();
+            match hold(record, name, before) {
+                Verdict::Holds(held) => before.held = Some(held),
+                Verdict::Frees => *before = Past::default(),
                 Verdict::Nothing => {}
             }
         }
     }
-    holds.into_values().map(|(_, hold)| hold).collect()
+    past.into_values().filter_map(|past| past.held).collect()
+}
+
+/// What came of the changes of one setting, since it last stood.
+#[derive(Default)]
+struct Past {
+    undone: u32,
+    interrupted: u32,
+    held: Option<Hold>,
 }
 
 enum Verdict {
-    Holds(u32, Hold),
+    Holds(Hold),
     Frees,
     Nothing,
 }
 
-fn hold(record: &Record, name: &str, times_before: u32) -> Verdict {
+fn hold(record: &Record, name: &str, past: &mut Past) -> Verdict {
+    let name_ = name.to_owned();
     match (&record.phase, &record.change.cause) {
-        (Phase::Kept | Phase::AwaitingRestart, Cause::Rollback(id)) => Verdict::Holds(
-            0,
-            Hold {
-                name: name.to_owned(),
-                until: None,
-                why: format!("change {id} was taken back; `pgpilot apply --only {name}` tries it again"),
-            },
-        ),
+        (Phase::Kept | Phase::AwaitingRestart | Phase::Dropped(Reason::AlreadySo), Cause::Rollback(id)) => {
+            let why = format!("change {id} was taken back; `pgpilot apply --only {name}` tries it again");
+            Verdict::Holds(Hold { name: name_, until: None, why })
+        }
         (Phase::Kept | Phase::AwaitingRestart, Cause::Plan) => Verdict::Frees,
-        (Phase::Reverted(why), Cause::Plan) if blames(record, name, *why) => {
-            let doublings = times_before.min(MOST_DOUBLINGS);
+        (Phase::Reverted(why), Cause::Plan) if is_to_be_held(record, name, *why, past) => {
+            let doublings = past.undone.min(MOST_DOUBLINGS);
+            past.undone += 1;
             let until = record.since.checked_add(COOL_DOWN * (1 << doublings)).ok();
             let why = format!("change {} was undone: {}", record.id, why.sentence());
-            Verdict::Holds(times_before + 1, Hold { name: name.to_owned(), until, why })
+            Verdict::Holds(Hold { name: name_, until, why })
         }
         _ => Verdict::Nothing,
     }
 }
 
-/// The setting that failed is held, or all of them where it is not known which. An interruption, or a reload that the
-/// server refused for another line, says nothing about a value.
-fn blames(record: &Record, name: &str, reason: Reason) -> bool {
+/// The setting that failed is held, or all of them where it is not known which. A reload that the server refused for
+/// another line says nothing about a value, and an interruption only when it comes again and again.
+fn is_to_be_held(record: &Record, name: &str, reason: Reason, past: &mut Past) -> bool {
+    if reason == Reason::Interrupted {
+        past.interrupted += 1;
+        return past.interrupted >= MOST_INTERRUPTIONS;
+    }
     matches!(reason, Reason::WriteFailed | Reason::NotInForce)
         && record.culprit.as_deref().is_none_or(|culprit| culprit == name)
 }

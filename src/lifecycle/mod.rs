@@ -6,7 +6,7 @@ mod step;
 mod take_back;
 mod verdict;
 
-pub use ledger::{Record, in_flight, ours};
+pub use ledger::{Record, in_flight, ours, taken_back};
 pub use propose::{Wanted, propose};
 pub use step::{Event, Found, Order, step};
 pub use take_back::{Refusal, take_back};

@@ -66,7 +66,7 @@ pub fn step(change: &Change, phase: &Phase, event: &Event) -> (Phase, Option<Ord
     match (phase, event) {
         // A refusal may have been of the moment: a disk that was full, a right that is back.
         (Phase::Stuck(_), Event::Abandoned) => (phase.clone(), Some(Order::Read)),
-        (Phase::Stuck(_), Event::Found(found)) => undo(change, found, Reason::UndoFailed),
+        (Phase::Stuck(why), Event::Found(found)) => undo(change, found, *why),
         (over, _) if over.is_over() => (phase.clone(), None),
         (Phase::Planned, Event::Abandoned) => (Phase::Dropped(Reason::Interrupted), None),
         (_, Event::Abandoned) => (phase.clone(), Some(Order::Read)),
@@ -81,7 +81,7 @@ pub fn step(change: &Change, phase: &Phase, event: &Event) -> (Phase, Option<Ord
         (Phase::AwaitingRestart, Event::Found(found)) => after_restart(change, found),
         (Phase::AwaitingRestart, Event::InForce) => (Phase::Kept, None),
         (Phase::Reverting(why), Event::Written) => (Phase::Unloading(*why), Some(Order::Load)),
-        (Phase::Reverting(_), Event::Refused) => (Phase::Stuck(Reason::UndoFailed), None),
+        (Phase::Reverting(why), Event::Refused) => (Phase::Stuck(*why), None),
         // A reload that is refused leaves the change open: what is in force is not known to be the former state.
         (Phase::Unloading(why), Event::Loaded) => (Phase::Checking(*why), Some(Order::Read)),
         (Phase::Checking(why), Event::Found(found)) => check(change, found, *why),

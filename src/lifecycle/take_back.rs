@@ -11,6 +11,8 @@ pub enum Refusal {
     NothingStands(&'static str),
     #[error("it was made for another data directory")]
     OtherServer,
+    #[error("it is a rollback itself; `pgpilot apply --only NAME` puts a value back that it took")]
+    IsARollback,
 }
 
 /// The change that undoes `change`, or why there is none.
@@ -25,6 +27,9 @@ pub fn take_back(
     server_started_ms: i64,
     now: Timestamp,
 ) -> Result<Change, Refusal> {
+    if matches!(change.cause, Cause::Rollback(_)) {
+        return Err(Refusal::IsARollback);
+    }
     if !phase.stands() {
         return Err(Refusal::NothingStands(phase.as_label()));
     }

@@ -18,6 +18,7 @@ use crate::model::facts::Facts;
 use crate::model::plan::{Plan, Verdict};
 use crate::model::setting::Context;
 use crate::serve::board::{Board, State};
+use crate::tune::NoPlan;
 
 /// How often a closed session is noticed.
 const TICK: Duration = Duration::from_secs(1);
@@ -88,7 +89,7 @@ pub async fn run<'a>(open: &impl Open<'a>, orders: Orders, board: &Arc<Board>, s
         retry = if good { RETRY_FIRST } else { (retry * 2).min(RETRY_MOST) };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = until_due(wait, held.tuning.as_ref()) => {}
+            answers = until_due(wait, held.tuning.as_ref()) => held.broken |= !answers,
         }
     }
 }
@@ -98,19 +99,21 @@ async fn after_stop(stop: &CancellationToken) {
     sleep(STOP_PATIENCE).await;
 }
 
-/// Waits, but not when the session closes or the server no longer answers: then there is something to see.
-async fn until_due(wait: Duration, tuning: Option<&Tuning<'_>>) {
+/// Waits, but not when the session closes or the server no longer answers: then there is something to see. False: this
+/// session gets no answer.
+async fn until_due(wait: Duration, tuning: Option<&Tuning<'_>>) -> bool {
     let due = Instant::now() + wait;
     let mut ping = Instant::now() + PING;
     while Instant::now() < due && !tuning.is_some_and(|tuning| tuning.hands.session.is_closed()) {
         sleep(TICK.min(due - Instant::now())).await;
         if let Some(tuning) = tuning.filter(|_| Instant::now() >= ping) {
             if tuning.hands.session.run("asking whether the server answers", "SELECT 1").await.is_err() {
-                return;
+                return false;
             }
             ping = Instant::now() + PING;
         }
     }
+    true
 }
 
 /// The session of the last pass, and whether it can be used again.
@@ -153,11 +156,14 @@ async fn one_pass<'a>(open: &impl Open<'a>, held: &mut Held<'a>, orders: Orders)
             error,
             TuneError::Postgres(_)
                 | TuneError::Run(_)
-                | TuneError::Lock(LockError::Postgres(_))
+                | TuneError::Lock(LockError::Postgres(_) | LockError::Io { .. })
                 | TuneError::Journal(_)
+                | TuneError::NoPlan(NoPlan::NoServer(_))
         );
         held.broken |= of_the_session;
     }
+    // A journal that could not be had may be there at the next pass.
+    held.broken |= held.tuning.as_ref().is_some_and(|tuning| !tuning.may_write());
     pass
 }
 
@@ -189,6 +195,11 @@ async fn look_and_act(tuning: &mut Tuning<'_>, orders: Orders, pass: &mut Pass) 
     let records = pass.records.insert(tuning.journal.records()?);
     let identity = facts_identity(pass.facts.as_ref());
     let here = |record: &&Record| Some(record.change.system_identifier.as_str()) == identity;
+    if records.iter().filter(here).any(|record| record.phase.is_in_flight()) {
+        let said =
+            "a change is open: `pgpilot history` says which; the next pass, or a verb that writes, ends it";
+        pass.problems.push(("interrupted", said.to_owned()));
+    }
     if records.iter().filter(here).any(|record| matches!(record.phase, Phase::Stuck(_))) {
         let said = "a change is stuck: `pgpilot history` says which; the next start tries again";
         pass.problems.push(("stuck", said.to_owned()));

@@ -14,7 +14,7 @@ use crate::apply::run::{Ended, RunError, restarted, resume, start};
 use crate::client::postgres::{PgError, Session};
 use crate::client::{Target, catalog};
 use crate::collect::facts::{Inputs, facts};
-use crate::lifecycle::{Record, Refusal, Wanted, in_flight, ours, propose, take_back};
+use crate::lifecycle::{Record, Refusal, Wanted, in_flight, ours, propose, take_back, taken_back};
 use crate::model::change::{Change, Phase};
 use crate::model::facts::{Declared, Facts, Ours};
 use crate::model::plan::Plan;
@@ -108,9 +108,11 @@ impl TuneError {
             Self::Postgres(_) => "postgres",
             Self::Journal(_) => "journal",
             Self::Lock(LockError::Postgres(_)) => "postgres",
+            Self::Lock(LockError::Io { .. }) => "journal",
             Self::Lock(_) => "other_pgpilot",
             Self::Run(RunError::Begin(_)) => "journal",
             Self::Run(_) => "interrupted",
+            Self::NoPlan(NoPlan::NoServer(_)) => "postgres",
             Self::NoPlan(_) => "no_plan",
             Self::Refused(_) | Self::TakeBack { .. } => "refused",
         }
@@ -150,7 +152,9 @@ impl Tuning<'_> {
         if let Some(server) = seen.postgres.get() {
             seen.ours = ours(&self.journal.records()?, &server.system_identifier);
         }
-        self.seen = Some(seen.clone());
+        if seen.postgres.get().is_some() {
+            self.seen = Some(seen.clone());
+        }
         Ok(seen)
     }
 
@@ -169,18 +173,21 @@ impl Tuning<'_> {
     /// When another pgpilot is at work, or the server or the journal fails.
     pub async fn settle(&mut self) -> Result<Vec<Ended>, TuneError> {
         let records = self.journal.records()?;
-        if records.iter().all(|record| record.phase.is_over() && !matches!(record.phase, Phase::Stuck(_))) {
+        let is_settled = |record: &Record| record.phase.is_over() && !matches!(record.phase, Phase::Stuck(_));
+        if records.iter().all(is_settled) && taken_back(&records).next().is_none() {
             return Ok(vec![]);
         }
         let identity = catalog::system_identifier(&self.hands.session).await?;
         let started = catalog::started_ms(&self.hands.session).await?;
-        let retry_stuck = !std::mem::replace(&mut self.retried_stuck, true);
+        let retry_stuck = !self.retried_stuck;
         let mut ended = vec![];
         for record in records.iter().filter(|record| record.change.system_identifier == identity) {
             if needs_settling(record, started, retry_stuck) {
                 ended.extend(self.settle_one(record.id, started, retry_stuck).await?);
             }
         }
+        self.retried_stuck = true;
+        self.mark_taken_back(&identity)?;
         Ok(ended)
     }
 
@@ -230,12 +237,23 @@ impl Tuning<'_> {
             take_back(id, &record.change, &record.phase, &server.system_identifier, started, (self.now)())
                 .map_err(|source| TuneError::TakeBack { id, source })?;
         let ended = self.write(&back, server).await?;
-        if ended.phase.stands() {
-            let note = format!("by change {}", ended.id);
-            let step = Step { phase: &Phase::TakenBack, note: Some(&note), culprit: None, at: (self.now)() };
-            self.journal.advance(id, &step)?;
-        }
+        self.mark_taken_back(&server.system_identifier)?;
         Ok(ended)
+    }
+
+    /// A change whose rollback stands no longer does, also when the rollback was finished by another process.
+    fn mark_taken_back(&mut self, identity: &str) -> Result<(), TuneError> {
+        let records = self.journal.records()?;
+        let here = |record: &&Record| record.change.system_identifier == identity;
+        for (id, by) in taken_back(&records) {
+            if records.iter().filter(here).any(|record| record.id == by) {
+                let note = format!("by change {by}");
+                let step =
+                    Step { phase: &Phase::TakenBack, note: Some(&note), culprit: None, at: (self.now)() };
+                self.journal.advance(id, &step)?;
+            }
+        }
+        Ok(())
     }
 
     async fn write(&mut self, change: &Change, server: &Postgres) -> Result<Ended, TuneError> {
@@ -255,7 +273,10 @@ impl Tuning<'_> {
         let snapshot = serde_json::to_string(&server.auto_conf).map_err(|error| {
             TuneError::Refused(format!("postgresql.auto.conf cannot be written down: {error}"))
         })?;
-        Ok(start(&mut self.hands, &mut self.journal, change, &snapshot, self.now).await?)
+        // The server may have been restarted since the plan was made: the start that is waited for is the next one.
+        let server_started_ms = catalog::started_ms(&self.hands.session).await?;
+        let change = Change { server_started_ms, ..change.clone() };
+        Ok(start(&mut self.hands, &mut self.journal, &change, &snapshot, self.now).await?)
     }
 
     /// What would make the write vain, looked at just before it.
@@ -286,7 +307,7 @@ impl Tuning<'_> {
         if let Some(holder) = other_holder(session, Right::Serve).await?
             && self.is_ours(&holder)
         {
-            end_backend(session, &holder.backend).await?;
+            end_backend(session, &holder.backend, &holder.application_name).await?;
         }
         lock_server(session, Right::Serve).await?;
         self.hands.rights.push(Right::Serve);
@@ -300,6 +321,12 @@ impl Tuning<'_> {
             && !self.is_ours(&holder)
         {
             return Err(LockError::Server { holder: holder.who }.into());
+        }
+        // The lock file says that no process of ours is writing: this session is one that a broken network left.
+        if let Some(holder) = other_holder(&self.hands.session, Right::Write).await?
+            && self.is_ours(&holder)
+        {
+            end_backend(&self.hands.session, &holder.backend, &holder.application_name).await?;
         }
         lock_server(&self.hands.session, Right::Write).await?;
         self.hands.rights.push(Right::Write);

@@ -108,7 +108,7 @@ pub enum Phase {
     Kept,
     /// Former entries are in force again.
     Reverted(Reason),
-    /// Nothing was written.
+    /// Nothing was written, or nothing of it is left.
     Dropped(Reason),
     /// Neither wanted nor former entries can be reached: a person is called, and the next start tries again.
     Stuck(Reason),
@@ -170,7 +170,6 @@ pub enum Reason {
     LoadRefused,
     NotInForce,
     Interrupted,
-    UndoFailed,
 }
 
 /// (reason, label, sentence for a person).
@@ -181,7 +180,6 @@ const REASONS: &[(Reason, &str, &str)] = &[
     (Reason::LoadRefused, "load_refused", "the server did not take the reload; see its log"),
     (Reason::NotInForce, "not_in_force", "a value was written but is not in force"),
     (Reason::Interrupted, "interrupted", "pgpilot was interrupted half-way"),
-    (Reason::UndoFailed, "undo_failed", "a former value could not be written back"),
 ];
 
 impl Reason {

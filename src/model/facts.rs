@@ -43,10 +43,10 @@ impl Facts {
         };
         let Some(before) = before.filter(same_start) else { return self };
         let mut filled = Self {
-            host: self.host.or_before(&before.host),
+            host: own_view_is_second(self.host, &before.host, |host| host.from),
             limits: self.limits.or_before(&before.limits),
             shm: self.shm.or_before(&before.shm),
-            storage: self.storage.or_before(&before.storage),
+            storage: own_view_is_second(self.storage, &before.storage, |storage| storage.from),
             ..self
         };
         if let (Seen::Now(now), Some(then)) = (&mut filled.postgres, before.postgres.get()) {
@@ -57,6 +57,18 @@ impl Facts {
             now.size = now.size.or(then.size);
         }
         filled
+    }
+}
+
+/// What PostgreSQL showed us of its own machine before is better than what we see now of ours.
+fn own_view_is_second<T: Clone>(now: Seen<T>, before: &Seen<T>, from: impl Fn(&T) -> Origin) -> Seen<T> {
+    match (&now, before) {
+        (Seen::Now(ours), Seen::Now(theirs))
+            if from(ours) == Origin::Own && from(theirs) == Origin::Postgres =>
+        {
+            before.clone()
+        }
+        _ => now.or_before(before),
     }
 }
 
