@@ -257,3 +257,83 @@ fn it_stops_in_time_while_the_server_hangs() {
     // The promise itself, whose margin is a second.
     assert!(took.as_secs() < 5, "{took:?}");
 }
+
+/// Passes bytes on until it is told to swallow them: the connections of that moment stay open and dead, later ones work.
+fn swallowing_proxy(server_port: u16) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Connections that were made before this generation are dead.
+    let generation = Arc::new(AtomicUsize::new(0));
+    let shared = generation.clone();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)) else { continue };
+            let mine = shared.load(Ordering::SeqCst);
+            for (from, to) in [
+                (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server.try_clone().unwrap(), client.try_clone().unwrap()),
+            ] {
+                let generation = shared.clone();
+                std::thread::spawn(move || pass_while(from, to, &generation, mine));
+            }
+        }
+    });
+    (port, generation)
+}
+
+fn pass_while(mut from: TcpStream, mut to: TcpStream, generation: &AtomicUsize, mine: usize) {
+    let mut buffer = [0u8; 65536];
+    while let Ok(read) = from.read(&mut buffer) {
+        let dead = generation.load(Ordering::SeqCst) != mine;
+        if read == 0 || (!dead && to.write_all(&buffer[..read]).is_err()) {
+            break;
+        }
+    }
+    if generation.load(Ordering::SeqCst) == mine {
+        drop(to.shutdown(std::net::Shutdown::Both));
+    }
+}
+
+#[test]
+fn a_session_that_the_network_lost_is_replaced() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let (port, generation) = swallowing_proxy(server.port);
+    let person = Person::new(format!("postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable"))
+        .with("PGPILOT_MODE", "apply")
+        .with("PGPILOT_PLAN_EVERY", "1s")
+        .with("PGPILOT_STATEMENT_TIMEOUT", "200ms");
+    let serving = person.serve();
+    serving.wait_for("/readyz", |status, _| status == 200);
+    generation.fetch_add(1, Ordering::SeqCst);
+    serving.wait_for("/readyz", |status, body| status == 503 && body.contains("no answer"));
+    serving.wait_for("/readyz", |status, _| status == 200);
+}
+
+#[test]
+fn a_session_of_ours_that_was_left_with_the_lock_is_ended() {
+    let Some(server) = Server::start(17, &[]) else { return };
+    let person = Person::new(server.superuser_url());
+    person.run(&["apply", "--yes", "--only", "jit"]).good();
+    let db = rusqlite::Connection::open(person.state.path().join("pgpilot.db")).unwrap();
+    let name: String =
+        db.query_row("SELECT value FROM meta WHERE key = 'name'", [], |row| row.get(0)).unwrap();
+    let url = person.url.clone();
+    // A verb of ours whose machine is gone; the server has not noticed.
+    let leftover = std::thread::spawn(move || {
+        let url = format!("{url}&application_name=x");
+        let lock = format!("SET application_name = 'pgpilot apply {name}'");
+        sql::run_until_ended(&url, &[&lock, "SELECT pg_advisory_lock(1885827177, 1)", "SELECT pg_sleep(60)"])
+    });
+    for _ in 0..100 {
+        let locks = sql::run(
+            &person.url,
+            &["SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND granted"],
+        );
+        if locks[0].text("n") == "1" {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    person.run(&["rollback", "--last", "--yes"]).good();
+    assert!(leftover.join().unwrap().contains("terminating connection"));
+}

@@ -69,3 +69,17 @@ pub fn settings(url: &str) -> BTreeMap<String, (String, String)> {
 pub fn show(url: &str, name: &str) -> String {
     run(url, &[&format!("SHOW {name}")])[0].text(name)
 }
+
+/// Runs statements until one fails, and returns what was said; empty where none did.
+pub fn run_until_ended(url: &str, statements: &[&str]) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let session = target(url).connect(&lane()).await.expect("the server is up");
+        for statement in statements {
+            if let Err(error) = session.rows("running a test's statement", statement).await {
+                return pgpilot::model::error::chain(&error);
+            }
+        }
+        String::new()
+    })
+}
