@@ -47,7 +47,10 @@ pub(super) fn storage(patient: &Patient<'_>) -> Verdict {
             ok(format!("the data is on {}: {}", storage.media.as_label(), storage.how))
         }
         Seen::Now(storage) => warn(
-            format!("what the data lies on is not known, and is taken for an SSD: {}", storage.how),
+            format!(
+                "what the data lies on is not known, and is taken for an SSD by the planner, for a rotating disk by what runs at once: {}",
+                storage.how
+            ),
             "PGPILOT_STORAGE=nvme, or ssd, hdd, network",
         ),
         Seen::Not(why) => warn(
