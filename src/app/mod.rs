@@ -166,6 +166,7 @@ pub async fn tuning<'a>(loaded: &'a Loaded, policy: Policy, purpose: &str) -> Re
         without_journal,
         retried_stuck: false,
         seen: None,
+        blind: 0,
     })
 }
 

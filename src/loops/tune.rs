@@ -130,7 +130,9 @@ impl<'a> Held<'a> {
         let tuning = match self.tuning.take() {
             Some(tuning) if good(&tuning) => tuning,
             Some(old) => match open.open().await {
-                Ok(new) => Tuning { seen: old.seen, retried_stuck: old.retried_stuck, ..new },
+                Ok(new) => {
+                    Tuning { seen: old.seen, blind: old.blind, retried_stuck: old.retried_stuck, ..new }
+                }
                 Err(error) => {
                     self.tuning = Some(old);
                     return Err(error);

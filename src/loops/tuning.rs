@@ -35,6 +35,8 @@ pub struct Tuning<'a> {
     pub retried_stuck: bool,
     /// What was seen last, for what cannot be seen for a moment.
     pub seen: Option<Facts>,
+    /// Looks in a row that something was not seen in.
+    pub blind: u32,
 }
 
 /// What the operator says of the machine, and where its data is to be seen.
@@ -124,6 +126,9 @@ impl TuneError {
 /// A restart with crash recovery of a few gigabytes of WAL takes this long; past it the next start takes over.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// For so many looks a fact is taken as it was seen last: an hour of passes. What is gone for longer is not there.
+const MOST_BLIND: u32 = 12;
+
 impl Tuning<'_> {
     pub const fn may_write(&self) -> bool {
         self.without_journal.is_none()
@@ -148,7 +153,9 @@ impl Tuning<'_> {
     pub async fn look(&mut self) -> Result<Facts, TuneError> {
         let session = Ok(&self.hands.session);
         let now = self.view.look(self.hands.target, session, Ours::default(), (self.now)()).await;
-        let mut seen = now.filled_from(self.seen.as_ref());
+        let filled = now.clone().filled_from(self.seen.as_ref());
+        self.blind = if filled == now { 0 } else { self.blind + 1 };
+        let mut seen = if self.blind > MOST_BLIND { now } else { filled };
         if let Some(server) = seen.postgres.get() {
             seen.ours = ours(&self.journal.records()?, &server.system_identifier);
         }

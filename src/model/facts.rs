@@ -264,3 +264,34 @@ pub struct Hold {
     pub until: Option<Timestamp>,
     pub why: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(from: Origin, gib: u64) -> Seen<Host> {
+        Seen::Now(Host {
+            memory_total: Bytes::gib(gib),
+            memory_available: None,
+            cpus: 4,
+            arc: None,
+            clocksource: None,
+            from,
+        })
+    }
+
+    #[test]
+    fn what_is_not_seen_for_a_moment_is_as_it_was_and_our_own_view_is_second() {
+        let blind = || Seen::Not("too late".to_owned());
+        let rows = [
+            ("seen again", host(Origin::Postgres, 8), host(Origin::Postgres, 16), 8),
+            ("not seen now", blind(), host(Origin::Postgres, 16), 16),
+            ("only our own view now", host(Origin::Own, 64), host(Origin::Postgres, 16), 16),
+            ("our own view all along", host(Origin::Own, 64), host(Origin::Own, 32), 64),
+        ];
+        for (case, now, before, want) in rows {
+            let filled = own_view_is_second(now, &before, |host| host.from);
+            assert_eq!(filled.get().map(|host| host.memory_total), Some(Bytes::gib(want)), "{case}");
+        }
+    }
+}
