@@ -5,16 +5,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pgpilot::apply::setup;
+use pgpilot::client::Target;
 use pgpilot::client::postgres::{Lane, Session};
-use pgpilot::client::{Target, Wanted};
 use pgpilot::collect::facts::{Inputs, facts};
-use pgpilot::config::values::Secret;
 use pgpilot::model::facts::{Declared, Facts, Origin, Ours};
 use pgpilot::model::units::Bytes;
 
 mod support;
 
 use support::pg::skip;
+use support::sql;
 
 const IMAGE: &str = "timescale/timescaledb:2.22.1-pg17";
 
@@ -55,21 +55,7 @@ fn docker(args: &[&str]) -> Result<String, String> {
 }
 
 fn target(role: &str, port: &str) -> Target {
-    let url = Secret::new(&format!("postgresql://{role}@127.0.0.1:{port}/postgres?sslmode=disable"));
-    Target::new(&Wanted {
-        url: Some(&url),
-        host: None,
-        port: None,
-        user: None,
-        password: None,
-        database: None,
-        tls: None,
-        root: None,
-        cert: None,
-        key: None,
-        connect_timeout: Duration::from_secs(3),
-    })
-    .unwrap()
+    sql::target(&format!("postgresql://{role}@127.0.0.1:{port}/postgres?sslmode=disable"))
 }
 
 /// The image starts its server twice; the first one does not listen on the network.

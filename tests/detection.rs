@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use pgpilot::apply::postgres::PgHands;
 use pgpilot::apply::{Hands, setup, wrapper};
+use pgpilot::client::Target;
 use pgpilot::client::postgres::{Lane, Session};
-use pgpilot::client::{Target, Wanted};
 use pgpilot::collect::facts::{Inputs, facts};
 use pgpilot::config::values::Secret;
 use pgpilot::lifecycle::Event;
@@ -19,6 +19,7 @@ use pgpilot::model::postgres::Postgres;
 mod support;
 
 use support::pg::{MAJORS, Server};
+use support::sql::target;
 
 const NAMES: &[&str] = &[
     "shared_buffers",
@@ -29,24 +30,6 @@ const NAMES: &[&str] = &[
     "pg_stat_statements.max",
     "io_workers",
 ];
-
-fn target(url: &str) -> Target {
-    let url = Secret::new(url);
-    Target::new(&Wanted {
-        url: Some(&url),
-        host: None,
-        port: None,
-        user: None,
-        password: None,
-        database: None,
-        tls: None,
-        root: None,
-        cert: None,
-        key: None,
-        connect_timeout: Duration::from_secs(3),
-    })
-    .unwrap()
-}
 
 fn lane() -> Lane {
     Lane {
