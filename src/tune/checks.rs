@@ -124,36 +124,12 @@ fn vacuum_ring_in_buffers(drafts: &mut Drafts<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::inputs::as_size;
     use super::super::plan::{Policy, TakeOver, plan};
-    use super::super::testing::{applied, dedicated, entry, in_force, storage, with_timescaledb};
-    use super::super::{Choice, Custom};
+    use super::super::planned::{custom, machine, planned, row, size};
+    use super::super::testing::{applied, entry, in_force, storage, with_timescaledb};
     use super::*;
-    use crate::model::facts::{Facts, Media, Seen};
-    use crate::model::plan::{Plan, Row, Verdict};
-
-    fn machine(gib: u64, change: impl FnOnce(&mut Facts)) -> Facts {
-        let mut facts = dedicated(Bytes::gib(gib), 8, Media::Nvme);
-        change(&mut facts);
-        facts
-    }
-
-    fn planned(facts: &Facts) -> Plan {
-        plan(facts, &Policy::default()).unwrap()
-    }
-
-    fn custom(text: &str) -> Policy {
-        let custom = Custom::parse(text).unwrap();
-        Policy { profile: Choice::Custom, custom: Some(custom), ..Policy::default() }
-    }
-
-    fn row(plan: &Plan, name: &str) -> Row {
-        plan.row(name).unwrap().clone()
-    }
-
-    fn size(plan: &Plan, name: &str) -> Bytes {
-        as_size(&row(plan, name).planned.unwrap()).unwrap()
-    }
+    use crate::model::facts::Seen;
+    use crate::model::plan::Verdict;
 
     #[test]
     fn wal_keeps_to_its_disk_and_its_bounds() {

@@ -95,15 +95,8 @@ fn is_library(present: &str, library: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::plan::proposed_text;
-    use super::super::testing::{dedicated, entry, in_force, server, with_timescaledb};
-    use super::*;
-    use crate::model::facts::{Facts, Media};
-
-    fn machine(gib: u64, change: impl FnOnce(&mut Facts)) -> Facts {
-        let mut facts = dedicated(Bytes::gib(gib), 8, Media::Nvme);
-        change(&mut facts);
-        facts
-    }
+    use super::super::planned::machine;
+    use super::super::testing::{entry, in_force, server, with_timescaledb};
 
     #[test]
     fn max_connections_cases() {

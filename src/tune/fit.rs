@@ -117,35 +117,11 @@ fn note_excess(drafts: &mut Drafts<'_>, limit: Bytes) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::{Policy, plan};
-    use super::super::testing::{dedicated, in_force, server};
-    use super::super::{Choice, Custom};
+    use super::super::plan::plan;
+    use super::super::planned::{custom, machine, planned, row, size};
+    use super::super::testing::{in_force, server};
     use super::*;
-    use crate::model::facts::{Facts, Media};
-    use crate::model::plan::{Plan, Row, Verdict};
-
-    fn machine(gib: u64, change: impl FnOnce(&mut Facts)) -> Facts {
-        let mut facts = dedicated(Bytes::gib(gib), 8, Media::Nvme);
-        change(&mut facts);
-        facts
-    }
-
-    fn planned(facts: &Facts) -> Plan {
-        plan(facts, &Policy::default()).unwrap()
-    }
-
-    fn custom(text: &str) -> Policy {
-        let custom = Custom::parse(text).unwrap();
-        Policy { profile: Choice::Custom, custom: Some(custom), ..Policy::default() }
-    }
-
-    fn row(plan: &Plan, name: &str) -> Row {
-        plan.row(name).unwrap().clone()
-    }
-
-    fn size(plan: &Plan, name: &str) -> Bytes {
-        as_size(&row(plan, name).planned.unwrap()).unwrap()
-    }
+    use crate::model::plan::Verdict;
 
     #[test]
     fn what_gives_way_goes_in_the_decided_order() {

@@ -35,5 +35,7 @@ pub use plan::{Policy, TakeOver, plan, settings_read};
 pub use profile::Choice;
 
 #[cfg(test)]
+mod planned;
+#[cfg(test)]
 #[path = "../../tests/support/facts.rs"]
 mod testing;
