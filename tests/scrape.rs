@@ -155,7 +155,7 @@ fn many_scrapers_cost_what_one_costs() {
     });
     let sql =
         "select count(*) as sessions from pg_stat_activity where application_name like 'pgpilot scrape%'";
-    assert_eq!(run(&server.superuser_url(), &[sql])[0].text("sessions"), "2");
+    assert_eq!(run(&server.superuser_url(), &[sql])[0].text("sessions"), "1");
     let_it_age();
     let last = web.get("/metrics", &[]);
     let oid = run(&server.superuser_url(), &["select oid from pg_database where datname = 'postgres'"])[0]

@@ -17,7 +17,7 @@ use crate::loops::tuning::{PATIENCE, TuneError, Tuning, View};
 use crate::model::error::chain;
 use crate::model::facts::{Declared, Facts, Ours};
 use crate::serve::board::Board;
-use crate::serve::{Pace, Scraper};
+use crate::serve::{Bounds, Choice, Pace, Scraper};
 use crate::tune::{Custom, KNOBS, Policy, TakeOver};
 use environment::read_small;
 pub use environment::{Environment, environment};
@@ -174,7 +174,19 @@ pub async fn tuning<'a>(loaded: &'a Loaded, policy: Policy, purpose: &str) -> Re
 pub fn scraper(loaded: &Loaded, board: Arc<Board>) -> Scraper {
     let Config { fresh_for, statement_timeout, .. } = &loaded.config;
     let pace = Pace { fresh_for: fresh_for.0, statement_timeout: statement_timeout.0 };
-    Scraper::new(loaded.target.clone(), pace, board)
+    Scraper::new(loaded.target.clone(), pace, choice(&loaded.config), board)
+}
+
+/// What scrapes read and show.
+fn choice(config: &Config) -> Choice {
+    let bounds = Bounds {
+        databases: config.top_databases.0,
+        relations: config.top_relations.0,
+        statements: config.top_statements.0,
+        series: config.series_limit.0,
+        texts: config.statement_texts.0,
+    };
+    Choice { bounds, databases: config.databases.0.clone(), off: vec![] }
 }
 
 /// Everything that can be seen now, and what stands against seeing the server.

@@ -1,8 +1,10 @@
 //! One session with PostgreSQL. All reads are in text form: one round trip a statement, pipelined when asked at once.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -27,6 +29,13 @@ pub enum PgError {
     Timeout { doing: String, after: Duration },
     #[error("the server was not asked")]
     NotTried,
+}
+
+/// A limit that a statement can run into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    Statement,
+    Lock,
 }
 
 /// The driver's error in one sentence, with the server's code where it gave one.
@@ -85,6 +94,15 @@ impl PgError {
     /// The server's code, such as `42501`.
     pub fn sqlstate(&self) -> Option<&str> {
         self.cause()?.sqlstate.as_deref()
+    }
+
+    /// The limit of ours that a statement ran into.
+    pub fn limit(&self) -> Option<Limit> {
+        match (self, self.sqlstate()) {
+            (Self::Timeout { .. }, _) | (_, Some("57014")) => Some(Limit::Statement),
+            (_, Some("55P03")) => Some(Limit::Lock),
+            _ => None,
+        }
     }
 
     /// The session cannot be used again; a new one may be had.
@@ -233,6 +251,11 @@ impl TextRow {
         self.0.try_get(column).ok().flatten()
     }
 
+    /// The text of the column at a position; none for NULL.
+    pub fn at(&self, position: usize) -> Option<&str> {
+        self.0.try_get(position).ok().flatten()
+    }
+
     /// The names of all columns, in their order.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.0.columns().iter().map(tokio_postgres::SimpleColumn::name)
@@ -281,15 +304,36 @@ impl Session {
     /// # Errors
     /// When the server refuses it or does not answer in time; the session may be lost then.
     pub async fn rows(&self, doing: &str, sql: &str) -> Result<Vec<TextRow>, PgError> {
+        let mut rows = vec![];
+        self.stream(doing, sql, |row| rows.push(row)).await?;
+        Ok(rows)
+    }
+
+    /// Runs one statement and hands out its rows one by one, so that a large result is never held whole.
+    ///
+    /// # Errors
+    /// As [`Session::rows`]; rows may have been handed out by then.
+    pub async fn each(&self, doing: &str, sql: &str, mut take: impl FnMut(&TextRow)) -> Result<(), PgError> {
+        self.stream(doing, sql, |row| take(&row)).await
+    }
+
+    async fn stream(&self, doing: &str, sql: &str, take: impl FnMut(TextRow)) -> Result<(), PgError> {
         let place = Place::take(&self.waiting);
         let after = self.timeout * place.number;
-        let answered = tokio::time::timeout(after, self.client.simple_query(sql)).await;
-        let messages = answered
+        let answered = tokio::time::timeout(after, self.receive(sql, take)).await;
+        answered
             .map_err(|_| PgError::Timeout { doing: doing.to_owned(), after })?
-            .map_err(|error| PgError::Statement { doing: doing.to_owned(), source: error.into() })?;
-        let row =
-            |message| if let SimpleQueryMessage::Row(row) = message { Some(TextRow(row)) } else { None };
-        Ok(messages.into_iter().filter_map(row).collect())
+            .map_err(|error| PgError::Statement { doing: doing.to_owned(), source: error.into() })
+    }
+
+    async fn receive(&self, sql: &str, mut take: impl FnMut(TextRow)) -> Result<(), tokio_postgres::Error> {
+        let mut messages = pin!(self.client.simple_query_raw(sql).await?);
+        while let Some(message) = messages.try_next().await? {
+            if let SimpleQueryMessage::Row(row) = message {
+                take(TextRow(row));
+            }
+        }
+        Ok(())
     }
 
     /// The server's process for this session.

@@ -40,14 +40,10 @@ pub enum Outcome {
 pub enum Absence {
     /// The server is older than the first that has it.
     OlderServer,
-}
-
-impl Absence {
-    pub const fn as_label(self) -> &'static str {
-        match self {
-            Self::OlderServer => "older_server",
-        }
-    }
+    /// The extension is not installed in the database.
+    NoExtension,
+    /// The role lacks a right, named as in `pgpilot_missing_privilege`.
+    MissingRight(&'static str),
 }
 
 /// Why a collector gave nothing this round.

@@ -1,6 +1,7 @@
 //! Layer 0: what the operator said. One table; the struct, `--help`, the page and the checks derive from it.
 
 pub mod options;
+pub mod shown;
 mod table;
 pub mod values;
 

@@ -1,5 +1,6 @@
 //! The table of options.
 
+use super::shown::{AtMost, DatabaseNames, Switch};
 use super::table::{BadOption, Given, OptionDoc, options, parse};
 use super::values::{
     Count, Listen, LogFilter, Mode, Names, Period, ProfileName, ReserveText, Secret, Size, StorageName, Text,
@@ -97,6 +98,28 @@ options! {
 
     /// How old a scrape's answer may be; several scrapers within it share one reading.
     fresh_for: Period = "PGPILOT_FRESH_FOR", "3s", "10s";
+
+    /// The databases that are looked into for tables, indexes and what extensions keep: a comma list, in which `*` stands
+    /// for any part of a name and `!` excludes.
+    databases: DatabaseNames = "PGPILOT_DATABASES", "*", "*,!scratch_*";
+
+    /// How many databases have series of their own; the others are summed up as `other`.
+    top_databases: AtMost = "PGPILOT_TOP_DATABASES", "50", "all";
+
+    /// How many tables and how many indexes have series of their own, in the whole server.
+    top_relations: AtMost = "PGPILOT_TOP_RELATIONS", "30", "100";
+
+    /// How many statements of pg_stat_statements have series of their own.
+    top_statements: AtMost = "PGPILOT_TOP_STATEMENTS", "25", "100";
+
+    /// How many series a single collector may give; what is over is left out, and counted in
+    /// `pgpilot_series_dropped`.
+    series_limit: AtMost = "PGPILOT_SERIES_LIMIT", "10000", "all";
+
+    /// Whether the text of the statements that are shown is a label of `pg_stat_statements_query_id`.
+    ///
+    /// Texts have constants replaced by `$1`, but may still tell what somebody does.
+    statement_texts: Switch = "PGPILOT_STATEMENT_TEXTS", "on", "off";
 
     /// After this time `/healthz` is healthy even if the server never came, so that nothing waits for ever.
     start_deadline: Period = "PGPILOT_START_DEADLINE", "60s", "2min";

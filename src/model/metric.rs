@@ -1,7 +1,8 @@
 //! Our neutral form of a scrape: collectors fill it, two encoders print it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 /// The type of a metric family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,8 @@ impl Kind {
     }
 }
 
-pub type Labels = Vec<(Cow<'static, str>, String)>;
+/// Names and values of the labels. Shared, because the columns of a row have the same ones.
+pub type Labels = Arc<[(Cow<'static, str>, String)]>;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
@@ -41,6 +43,23 @@ pub struct Family {
     pub samples: Vec<Sample>,
 }
 
+impl Family {
+    /// Makes the family fit to be exposed, and returns how many samples that cost.
+    ///
+    /// A label set that is there already is left out, since one double series makes Prometheus refuse everything else.
+    pub fn tidy(&mut self) -> u64 {
+        let before = self.samples.len();
+        let mut seen = HashSet::with_capacity(before);
+        self.samples.retain(|sample| seen.insert(sample.labels.clone()));
+        (before - self.samples.len()) as u64
+    }
+}
+
+/// A label's value: control characters become spaces, for some readers refuse a whole scrape over one.
+pub fn label_text(text: &str) -> String {
+    if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text.to_owned() }
+}
+
 /// What is known of a family before it has a sample: the reference page and the tests read this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Desc {
@@ -55,8 +74,7 @@ impl Desc {
     /// A sample with the values of the labels in their order.
     pub fn sample(&self, labels: &[&str], value: f64) -> Sample {
         debug_assert_eq!(labels.len(), self.labels.len(), "{}", self.name);
-        let pair = |(name, text): (&&'static str, &&str)| (Cow::Borrowed(*name), (*text).to_owned());
-        Sample { labels: self.labels.iter().zip(labels).map(pair).collect(), value }
+        Sample { labels: label_set(self.labels, labels.iter().copied()), value }
     }
 
     pub fn family(&self, samples: Vec<Sample>) -> Family {
@@ -69,50 +87,72 @@ impl Desc {
     }
 }
 
+/// Names with the values in the same order.
+pub fn label_set<'a>(names: &[&'static str], texts: impl Iterator<Item = &'a str>) -> Labels {
+    names.iter().zip(texts).map(|(name, text)| (Cow::Borrowed(*name), label_text(text))).collect()
+}
+
 /// One scrape: families by name, no label set twice in a family.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    families: BTreeMap<Cow<'static, str>, Family>,
+    groups: BTreeMap<Cow<'static, str>, Group>,
     /// Samples that were left out because their name and labels were there already.
     pub duplicates: u64,
 }
 
+/// Families of one name, which several readings may give.
+#[derive(Debug, Clone, Default)]
+pub struct Group(Vec<Arc<Family>>);
+
 impl Snapshot {
-    /// Adds families; control characters in label values become spaces, for some readers refuse a whole scrape over
-    /// one. A label set that is there already is left out and counted, since one double series makes Prometheus refuse
-    /// everything else.
+    /// Adds families; their double samples are left out and counted.
     pub fn extend(&mut self, families: impl IntoIterator<Item = Family>) {
-        for family in families {
-            let Family { name, kind, help, samples } = family;
-            let held = self.families.entry(name.clone()).or_insert_with(|| Family {
-                name,
-                kind,
-                help,
-                samples: Vec::with_capacity(samples.len()),
-            });
-            for mut sample in samples {
-                sample.labels.iter_mut().for_each(|(_, text)| clean(text));
-                if held.samples.iter().any(|known| known.labels == sample.labels) {
-                    self.duplicates += 1;
-                } else {
-                    held.samples.push(sample);
-                }
-            }
+        for mut family in families {
+            self.duplicates += family.tidy();
+            self.share(&Arc::new(family));
         }
     }
 
-    pub fn families(&self) -> impl Iterator<Item = &Family> {
-        self.families.values()
+    /// Adds a family that was made tidy before, without copying it.
+    pub fn share(&mut self, family: &Arc<Family>) {
+        if family.samples.is_empty() {
+            return;
+        }
+        let group = self.groups.entry(family.name.clone()).or_default();
+        if group.0.is_empty() {
+            group.0.push(family.clone());
+        } else {
+            self.duplicates += group.join(family);
+        }
+    }
+
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.values()
     }
 
     pub fn series(&self) -> usize {
-        self.families.values().map(|family| family.samples.len()).sum()
+        self.groups().map(|group| group.samples().count()).sum()
     }
 }
 
-fn clean(text: &mut String) {
-    if text.contains(char::is_control) {
-        *text = text.replace(char::is_control, " ");
+impl Group {
+    /// A name that was there already: whatever it is, it must not be there twice.
+    fn join(&mut self, family: &Arc<Family>) -> u64 {
+        let known: HashSet<&Labels> = self.samples().map(|sample| &sample.labels).collect();
+        let mut fresh = Family::clone(family);
+        fresh.samples.retain(|sample| !known.contains(&sample.labels));
+        let left_out = family.samples.len() - fresh.samples.len();
+        self.0.push(Arc::new(fresh));
+        left_out as u64
+    }
+
+    /// The first family, which has name, type and help for all of them.
+    pub fn head(&self) -> &Family {
+        &self.0[0]
+    }
+
+    pub fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.0.iter().flat_map(|family| &family.samples)
     }
 }
 
@@ -127,5 +167,23 @@ mod tests {
         let family = || UP.single(1.0);
         snapshot.extend([family(), family()]);
         assert_eq!((snapshot.series(), snapshot.duplicates), (1, 1));
+    }
+
+    #[test]
+    fn a_name_that_comes_twice_is_one_group_without_doubles() {
+        const SIZE: Desc = Desc { name: "pg_size", kind: Kind::Gauge, labels: &["datname"], help: "Size." };
+        let family = |names: &[&str]| {
+            let sample = |name: &&str| SIZE.sample(&[name], 1.0);
+            Arc::new(SIZE.family(names.iter().map(sample).collect()))
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.share(&family(&["a", "b"]));
+        snapshot.share(&family(&["b", "c"]));
+        assert_eq!((snapshot.series(), snapshot.duplicates, snapshot.groups().count()), (3, 1, 1));
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_label() {
+        assert_eq!(label_text("a\nb\u{7f}c\u{1b}[0m"), "a b c [0m");
     }
 }

@@ -6,6 +6,7 @@ pub mod error;
 pub mod facts;
 pub mod host_file;
 pub mod metric;
+pub mod pattern;
 pub mod plan;
 pub mod postgres;
 pub mod setting;

@@ -3,24 +3,28 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::model::metric::{Family, Kind, Sample, Snapshot};
+use crate::model::metric::{Group, Kind, Sample, Snapshot};
 
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// A series takes about a hundred bytes: the text is not moved while it grows.
+const SERIES_BYTES: usize = 120;
+
 /// The whole exposition.
 pub(super) fn encode(snapshot: &Snapshot) -> Result<String, fmt::Error> {
-    let mut text = String::new();
-    snapshot.families().filter(|it| !it.samples.is_empty()).try_for_each(|it| family(&mut text, it))?;
+    let mut text = String::with_capacity(snapshot.series() * SERIES_BYTES);
+    snapshot.groups().try_for_each(|it| group(&mut text, it))?;
     Ok(text)
 }
 
-fn family(text: &mut String, family: &Family) -> fmt::Result {
+fn group(text: &mut String, group: &Group) -> fmt::Result {
+    let family = group.head();
     let name = &family.name;
     // The form has no type `info`.
     let kind = if family.kind == Kind::Info { Kind::Gauge } else { family.kind };
     let help = family.help.replace('\\', r"\\").replace('\n', r"\n");
     write!(text, "# HELP {name} {help}\n# TYPE {name} {}\n", kind.as_label())?;
-    family.samples.iter().try_for_each(|it| sample(text, name, it))
+    group.samples().try_for_each(|it| sample(text, name, it))
 }
 
 fn sample(text: &mut String, name: &str, sample: &Sample) -> fmt::Result {
@@ -93,7 +97,7 @@ pg_up 1
     fn numbers_that_are_none_have_their_words() {
         let mut text = String::new();
         for value in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e15, -1.0] {
-            sample(&mut text, "x", &Sample { labels: vec![], value }).unwrap();
+            sample(&mut text, "x", &Sample { labels: [].into(), value }).unwrap();
         }
         assert_eq!(text, "x +Inf\nx -Inf\nx NaN\nx 1000000000000000\nx -1\n");
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::own::OWN;
 use crate::collect::process;
-use crate::collect::sql::{QUERIES, Query};
+use crate::collect::sql::{Most, QUERIES, Query, Scope, Top};
 use crate::model::metric::{Desc, Kind};
 
 const HEAD: &str = "\
@@ -24,26 +24,51 @@ pub fn metrics_page() -> String {
     page.push_str("## PostgreSQL\n\n");
     QUERIES.iter().for_each(|query| collector(&mut page, query));
     page.push_str("## pgpilot itself\n\n");
-    table(&mut page, OWN.iter().chain(process::GIVES).map(|desc| (*desc, None)));
+    table(&mut page, OWN.iter().chain(process::GIVES).map(|desc| (*desc, String::new())));
     page.truncate(page.trim_end().len());
     page.push('\n');
     page
 }
 
 fn collector(page: &mut String, query: &Query) {
+    let scope = match query.scope {
+        Scope::Server => "",
+        Scope::Database => ", in each database",
+    };
     // A String takes everything that is written to it.
-    let _ = write!(page, "### `{}`\n\n{} Read at {}.\n\n", query.name, query.why, query.cadence.as_label());
-    table(page, query.gives().into_iter().map(|(desc, since)| (desc, Some(since))));
+    let _ = write!(page, "### `{}`\n\n{} Read {}{scope}.", query.name, query.why, query.cadence.as_label());
+    let needs = query.needs.iter().map(|right| format!(" Needs `{}`.", right.name));
+    let extension = query.extension.map(|name| format!(" Needs the extension `{name}`."));
+    page.extend(needs.chain(extension));
+    page.extend(query.top.map(|top| bound(&top)));
+    if !query.cost.is_empty() {
+        let _ = write!(page, " Cost: {}.", query.cost);
+    }
+    page.push_str("\n\n");
+    table(page, query.gives().into_iter().map(|it| (it.desc, majors(it.since, it.until))));
 }
 
-/// Rows of a metric and the first major of PostgreSQL that has it, where that plays a part.
-fn table(page: &mut String, rows: impl Iterator<Item = (Desc, Option<u32>)>) {
+fn bound(top: &Top) -> String {
+    let most = match top.most {
+        Most::Databases => "`PGPILOT_TOP_DATABASES`".to_owned(),
+        Most::Relations => "`PGPILOT_TOP_RELATIONS`".to_owned(),
+        Most::Statements => "`PGPILOT_TOP_STATEMENTS`".to_owned(),
+        Most::Fixed(most) => most.to_string(),
+    };
+    format!(" Shows the first {most} by {}; the rest is `other`.", top.by.join(", "))
+}
+
+fn majors(since: u32, until: u32) -> String {
+    if until == u32::MAX { format!("{since}+") } else { format!("{since} to {until}") }
+}
+
+/// Rows of a metric and the majors of PostgreSQL that have it, where that plays a part.
+fn table(page: &mut String, rows: impl Iterator<Item = (Desc, String)>) {
     page.push_str("| Metric | Type | Unit | Labels | PostgreSQL | Meaning |\n|---|---|---|---|---|---|\n");
-    for (desc, since) in rows {
+    for (desc, majors) in rows {
         let (kind, unit, labels) = (desc.kind.as_label(), unit(&desc), labels(&desc));
-        let since = since.map(|major| format!("{major}+")).unwrap_or_default();
         let Desc { name, help, .. } = desc;
-        let _ = writeln!(page, "| `{name}` | {kind} | {unit} | {labels} | {since} | {help} |");
+        let _ = writeln!(page, "| `{name}` | {kind} | {unit} | {labels} | {majors} | {help} |");
     }
     page.push('\n');
 }
@@ -73,7 +98,7 @@ mod tests {
     fn every_metric_is_on_the_page_once() {
         let page = metrics_page();
         let own = OWN.iter().chain(process::GIVES).map(|desc| desc.name);
-        for name in own.chain(QUERIES.iter().flat_map(Query::gives).map(|(desc, _)| desc.name)) {
+        for name in own.chain(QUERIES.iter().flat_map(Query::gives).map(|it| it.desc.name)) {
             assert_eq!(page.matches(&format!("| `{name}` |")).count(), 1, "{name}");
         }
     }

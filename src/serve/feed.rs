@@ -1,18 +1,16 @@
-//! One session that reads on demand: opened when first needed, reopened with back-off; what it read last is shared.
+//! The session that scrapes read through: opened when first needed, reopened with back-off; what it read last is
+//! shared.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::own::Round;
+use super::desk::Desk;
 use crate::client::postgres::{Lane, PgError, Session};
 use crate::client::{Reach, Target};
-use crate::collect::sql::{Query, run};
-use crate::collect::{CollectError, Outcome, Report};
+use crate::collect::sql::{Ground, Query, run};
 use crate::model::error::chain;
-use crate::model::metric::Family;
 
 /// The pauses between attempts to connect: doubling, so that a server that comes back is seen soon and one that
 /// stays away costs little. 15 s is the usual pause between scrapes.
@@ -25,6 +23,7 @@ pub(super) struct Feed {
     queries: Vec<&'static Query>,
     /// Results younger than this are shared by everyone who asks.
     every: Duration,
+    desk: Arc<Desk>,
     /// Locked while reading, so that ten scrapers cost what one costs.
     link: tokio::sync::Mutex<Link>,
     held: Mutex<Held>,
@@ -39,7 +38,7 @@ struct Link {
 
 struct Open {
     session: Session,
-    major: u32,
+    ground: Ground,
 }
 
 struct Retry {
@@ -47,34 +46,22 @@ struct Retry {
     pause: Duration,
 }
 
-/// What was read last.
 struct Held {
     reach: Reach,
     /// When the last good round began.
     began: Option<Instant>,
-    readings: BTreeMap<&'static str, Reading>,
-}
-
-/// A collector's last round.
-struct Reading {
-    outcome: &'static str,
-    took: Duration,
-    at: Instant,
-    succeeded: Option<Instant>,
-    /// That it fails was logged.
-    told: bool,
-    families: Vec<Family>,
+    missing: Vec<&'static str>,
 }
 
 /// Why there is no session.
-struct Down {
-    reach: Reach,
+pub(super) struct Down {
+    pub(super) reach: Reach,
     said: String,
     hint: &'static str,
 }
 
 impl Down {
-    fn of(error: &PgError) -> Self {
+    pub(super) fn of(error: &PgError) -> Self {
         Self { reach: Reach::of(error), said: chain(error), hint: error.hint().unwrap_or_default() }
     }
 }
@@ -85,19 +72,24 @@ impl Feed {
         lane: Lane,
         queries: Vec<&'static Query>,
         every: Duration,
+        desk: Arc<Desk>,
     ) -> Self {
         let reach = if target.is_some() { Reach::Starting } else { Reach::Unconfigured };
-        let held = Held { reach, began: None, readings: BTreeMap::new() };
-        Self { target, lane, queries, every, link: Default::default(), held: Mutex::new(held) }
+        let held = Held { reach, began: None, missing: vec![] };
+        Self { target, lane, queries, every, desk, link: Default::default(), held: Mutex::new(held) }
     }
 
     pub(super) fn reach(&self) -> Reach {
         self.held().reach
     }
 
-    /// Whether there was a good round.
-    pub(super) fn has_read(&self) -> bool {
-        self.held().began.is_some()
+    /// The rights that the role lacks, as far as we know.
+    pub(super) fn missing_rights(&self) -> Vec<&'static str> {
+        self.held().missing.clone()
+    }
+
+    pub(super) fn queries(&self) -> &[&'static Query] {
+        &self.queries
     }
 
     /// Reads anew unless what is held is fresh, or the server is down and was tried a moment ago.
@@ -114,25 +106,24 @@ impl Feed {
         }
     }
 
-    /// Drops what was read, when another feed found that the server is down.
-    pub(super) fn forget(&self) {
-        self.held().empty();
-    }
-
     /// One round on the session, a new one if need be.
     async fn read(&self, target: &Target, link: &mut Link) -> Result<(), Down> {
         let open = match link.open.take().filter(|open| !open.session.is_closed()) {
             Some(open) => open,
             None => self.open(target).await.map_err(|error| Down::of(&error))?,
         };
+        let now = Instant::now();
+        let paused = |query: &&&'static Query| !self.desk.shelf.is_paused(query.name, now);
+        let queries: Vec<_> = self.queries.iter().filter(paused).copied().collect();
+        self.desk.shelf.count_statements(queries.len());
         let lost = Mutex::new(None);
-        run(&open.session, open.major, &self.queries, |report| {
-            if let Err(CollectError::Postgres(error)) = &report.outcome
+        run(&open.session, &open.ground, &queries, self.desk.named().as_deref(), |ran| {
+            if let Err(error) = &ran.found
                 && error.is_lost()
             {
                 locked(&lost).get_or_insert(Down::of(error));
             }
-            self.take(report);
+            self.desk.take(ran);
         })
         .await;
         let lost = locked(&lost).take();
@@ -143,10 +134,10 @@ impl Feed {
 
     async fn open(&self, target: &Target) -> Result<Open, PgError> {
         let session = target.connect(&self.lane).await?;
-        let sql = "select current_setting('server_version_num')::int / 10000 as major";
-        let row = session.row("reading the server's version", sql).await?;
-        let major = row.get("major").and_then(|text| text.parse().ok()).unwrap_or_default();
-        Ok(Open { session, major })
+        self.desk.shelf.count_connect();
+        let ground = Ground::read(&session, &self.queries).await?;
+        self.held().missing = ground.missing().map(|right| right.name).collect();
+        Ok(Open { session, ground })
     }
 
     fn is_fresh(&self) -> bool {
@@ -169,73 +160,14 @@ impl Feed {
             let Down { said, hint, .. } = down;
             warn!(session = self.lane.application_name, error = said, hint, "PostgreSQL gives no metrics");
         }
-        held.empty();
+        held.began = None;
+        self.desk.shelf.empty();
         let pause = before.map_or(FIRST_PAUSE, |retry| (retry.pause * 2).min(LONGEST_PAUSE));
         Link { open: None, retry: Some(Retry { at: Instant::now() + pause, pause }) }
     }
 
-    /// Keeps a report; a collector that fails is said once until it is good again.
-    fn take(&self, report: Report) {
-        let (name, outcome, at) = (report.collector, report.label(), Instant::now());
-        let mut held = self.held();
-        let before = held.readings.remove(name);
-        let (succeeded, told) = before.map_or((None, false), |it| (it.succeeded, it.told));
-        let mut reading =
-            Reading { outcome, took: report.took, at, succeeded: Some(at), told: false, families: vec![] };
-        match report.outcome {
-            Ok(Outcome::Collected(families)) => reading.families = families,
-            Ok(Outcome::Nothing(_)) => {}
-            Err(error) => {
-                // A session that was lost is said for all of them.
-                let is_lost = matches!(&error, CollectError::Postgres(error) if error.is_lost());
-                if !told && !is_lost {
-                    warn!(collector = name, error = chain(&error), "collector {name} gave nothing");
-                }
-                (reading.succeeded, reading.told) = (succeeded, told || !is_lost);
-            }
-        }
-        held.readings.insert(name, reading);
-    }
-
-    /// A round of each collector, good or not; one whose last reading is older than `stale` counts as failed.
-    pub(super) fn rounds(&self, now: Instant, stale: Duration) -> Vec<Round> {
-        let held = self.held();
-        let round = |query: &&'static Query| match held.readings.get(query.name) {
-            None => Round { collector: query.name, outcome: "error", took: Duration::ZERO, age: None },
-            Some(reading) => Round {
-                collector: query.name,
-                outcome: if now.saturating_duration_since(reading.at) > stale {
-                    "error"
-                } else {
-                    reading.outcome
-                },
-                took: reading.took,
-                age: reading.succeeded.map(|at| now.saturating_duration_since(at)),
-            },
-        };
-        self.queries.iter().map(round).collect()
-    }
-
-    /// What is held and not older than `keep`.
-    pub(super) fn families(&self, now: Instant, keep: Duration) -> Vec<Family> {
-        let held = self.held();
-        let young = held.readings.values().filter(|it| now.saturating_duration_since(it.at) <= keep);
-        young.flat_map(|reading| reading.families.iter().cloned()).collect()
-    }
-
     fn held(&self) -> MutexGuard<'_, Held> {
         locked(&self.held)
-    }
-}
-
-impl Held {
-    /// A server that is down has no values; old ones would look like a server that stands still.
-    fn empty(&mut self) {
-        self.began = None;
-        for reading in self.readings.values_mut() {
-            reading.families.clear();
-            reading.outcome = "error";
-        }
     }
 }
 

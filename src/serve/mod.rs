@@ -2,6 +2,7 @@
 
 pub mod board;
 mod classic;
+mod desk;
 pub mod docs;
 mod feed;
 pub mod http;
@@ -11,5 +12,8 @@ pub mod own;
 mod page;
 mod routes;
 mod scrape;
+mod shelf;
+mod walk;
 
-pub use scrape::{Pace, Scraper};
+pub use desk::Bounds;
+pub use scrape::{Choice, Pace, Scraper};

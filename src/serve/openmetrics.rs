@@ -11,7 +11,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::model::metric::{Family, Kind, Labels, Sample, Snapshot};
+use crate::model::metric::{Group, Kind, Labels, Sample, Snapshot};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -30,14 +30,15 @@ struct Exposed(Snapshot);
 
 impl Collector for Exposed {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.0.families().filter(|it| !it.samples.is_empty()).try_for_each(|it| family(&mut encoder, it))
+        self.0.groups().try_for_each(|it| group(&mut encoder, it))
     }
 }
 
 type Write = fn(&mut MetricEncoder<'_>, &Sample) -> fmt::Result;
 
 /// The standard asks counters to end in `_total`; the old names that do not are of type `unknown` here.
-fn family(encoder: &mut DescriptorEncoder<'_>, family: &Family) -> fmt::Result {
+fn group(encoder: &mut DescriptorEncoder<'_>, group: &Group) -> fmt::Result {
+    let family = group.head();
     let full = family.name.as_ref();
     let (name, kind, write): (&str, MetricType, Write) = match family.kind {
         Kind::Counter => match full.strip_suffix("_total") {
@@ -48,7 +49,7 @@ fn family(encoder: &mut DescriptorEncoder<'_>, family: &Family) -> fmt::Result {
         Kind::Gauge => (full, MetricType::Gauge, gauge),
     };
     let mut metric = encoder.encode_descriptor(name, &escape_help(&family.help), None, kind)?;
-    family.samples.iter().try_for_each(|it| write(&mut metric, it))
+    group.samples().try_for_each(|it| write(&mut metric, it))
 }
 
 fn info(metric: &mut MetricEncoder<'_>, sample: &Sample) -> fmt::Result {
@@ -80,7 +81,7 @@ struct LabelSet<'a>(&'a Labels);
 
 impl EncodeLabelSet for LabelSet<'_> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        for (name, text) in self.0 {
+        for (name, text) in self.0.iter() {
             (name.as_ref(), text.as_str()).encode(encoder.encode_label())?;
         }
         Ok(())

@@ -1,8 +1,11 @@
 //! Metrics about ourselves: name, type, labels and help of each in one table.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::shelf::{Cost, Reading, Timeouts};
 use crate::client::Reach;
+use crate::collect::Report;
+use crate::collect::sql::MONITOR;
 use crate::model::metric::{Desc, Family, Kind, Sample};
 use crate::model::plan::{Block, Plan, Row, Verdict};
 use crate::model::setting::Value;
@@ -31,6 +34,15 @@ own_metrics! {
     SCRAPE_DURATION = Gauge "pg_exporter_last_scrape_duration_seconds" [] "How long this scrape took.";
     SCRAPES = Counter "pg_exporter_scrapes_total" [] "Scrapes answered.";
     SCRAPE_ERROR = Gauge "pg_exporter_last_scrape_error" [] "Whether any collector gave an error in this scrape.";
+    ROWS = Gauge "pgpilot_collector_rows" ["collector"] "Rows that a collector's last round had, those in `other` included.";
+    REST = Gauge "pgpilot_collector_rest_rows" ["collector"] "Rows that are not shown one by one but summed up as `other`.";
+    COLLECTOR_SERIES = Gauge "pgpilot_collector_series" ["collector"] "Series that a collector's last round gave.";
+    DROPPED = Gauge "pgpilot_series_dropped" ["collector"] "Series that PGPILOT_SERIES_LIMIT cut off in a collector's last round.";
+    TIMEOUTS = Counter "pgpilot_query_timeouts_total" ["collector", "kind"] "Rounds of a collector that ran into a limit on a lock or a statement.";
+    MISSING = Gauge "pgpilot_missing_privilege" ["privilege", "collector"] "1 for each right that the role lacks and a collector that sees nothing, or less, without it; `pgpilot doctor` prints the grant.";
+    STATEMENTS = Counter "pgpilot_statements_total" [] "Statements that scrapes sent to the server.";
+    SERVER_SECONDS = Counter "pgpilot_server_seconds_total" [] "Time that scrapes waited for the server's answers.";
+    CONNECTS = Counter "pgpilot_connects_total" [] "Sessions that scrapes opened.";
     SERIES = Gauge "pgpilot_scrape_series" [] "Series in this scrape.";
     DUPLICATES = Counter "pgpilot_scrape_duplicates_total" [] "Samples left out because their series was there already.";
     SETTING_CURRENT = Gauge "pgpilot_setting_current" ["name"] "Value in force of a setting that has a rule: bytes, seconds, plain numbers, 0 or 1.";
@@ -58,17 +70,72 @@ pub fn reach_families(reach: Reach) -> [Family; 2] {
 }
 
 /// What a scrape says of one collector.
-#[derive(Debug, Clone, Copy)]
-pub struct Round {
-    pub collector: &'static str,
+#[derive(Debug, Clone, Default)]
+pub(super) struct Round {
+    pub(super) collector: &'static str,
     /// One of [`crate::collect::LABELS`].
-    pub outcome: &'static str,
-    pub took: Duration,
+    pub(super) outcome: &'static str,
+    pub(super) took: Duration,
     /// Since the last success.
-    pub age: Option<Duration>,
+    pub(super) age: Option<Duration>,
+    /// What the reading was, where it was one of PostgreSQL.
+    reading: Option<Volume>,
+    missing_right: Option<&'static str>,
 }
 
-pub fn round_families(rounds: &[Round]) -> Vec<Family> {
+/// How much a reading gave.
+#[derive(Debug, Clone, Copy)]
+struct Volume {
+    rows: usize,
+    rest: usize,
+    series: usize,
+    dropped: u64,
+    timeouts: Timeouts,
+}
+
+impl Round {
+    /// Of a collector that was never read.
+    pub(super) fn missing(collector: &'static str) -> Self {
+        Self { collector, outcome: "error", ..Self::default() }
+    }
+
+    /// Of a collector that reads no server, a moment ago.
+    pub(super) fn of_report(report: &Report) -> Self {
+        let (collector, outcome, took) = (report.collector, report.label(), report.took);
+        Self {
+            collector,
+            outcome,
+            took,
+            age: report.outcome.is_ok().then_some(Duration::ZERO),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn of(
+        collector: &'static str,
+        reading: &Reading,
+        outcome: &'static str,
+        now: Instant,
+    ) -> Self {
+        let volume = Volume {
+            rows: reading.rows,
+            rest: reading.rest,
+            series: reading.made.series(),
+            dropped: reading.made.dropped,
+            timeouts: reading.timeouts,
+        };
+        Self {
+            collector,
+            outcome,
+            took: reading.took,
+            age: reading.succeeded.map(|at| now.saturating_duration_since(at)),
+            reading: Some(volume),
+            missing_right: reading.missing_right,
+        }
+    }
+}
+
+pub(super) fn round_families(rounds: &[Round]) -> Vec<Family> {
     let each = |desc: &Desc, value: fn(&Round) -> Option<f64>| {
         let sample = |round: &Round| Some(desc.sample(&[round.collector], value(round)?));
         desc.family(rounds.iter().filter_map(sample).collect())
@@ -85,7 +152,37 @@ pub fn round_families(rounds: &[Round]) -> Vec<Family> {
         each(&AGE, |round| round.age.map(|age| age.as_secs_f64())),
         each(&COLLECTOR_SUCCESS, |round| Some(flag(round.outcome != "error"))),
         each(&COLLECTOR_DURATION, |round| Some(round.took.as_secs_f64())),
+        each(&ROWS, |round| Some(round.reading?.rows as f64)),
+        each(&REST, |round| round.reading.map(|it| it.rest as f64).filter(|rest| *rest > 0.0)),
+        each(&COLLECTOR_SERIES, |round| Some(round.reading?.series as f64)),
+        each(&DROPPED, |round| round.reading.map(|it| it.dropped as f64).filter(|dropped| *dropped > 0.0)),
+        TIMEOUTS.family(rounds.iter().flat_map(timeouts).collect()),
         SCRAPE_ERROR.single(flag(rounds.iter().any(|round| round.outcome == "error"))),
+    ]
+}
+
+/// Of collectors that ever ran into one.
+fn timeouts(round: &Round) -> Vec<Sample> {
+    let Timeouts { statement, lock } = round.reading.map(|it| it.timeouts).unwrap_or_default();
+    let kinds = [("statement", statement), ("lock", lock)];
+    let sample = |(kind, count): &(&str, u64)| TIMEOUTS.sample(&[round.collector, kind], *count as f64);
+    kinds.iter().filter(|(_, count)| *count > 0).map(sample).collect()
+}
+
+/// The rights that are missing: `pg_monitor` for all collectors, the others for those that do without a reading.
+pub(super) fn right_families(missing: &[&'static str], rounds: &[Round]) -> Vec<Family> {
+    let monitor = missing.iter().filter(|name| **name == MONITOR.name).map(|name| (*name, "all"));
+    let own = rounds.iter().filter_map(|round| Some((round.missing_right?, round.collector)));
+    let samples = monitor.chain(own).map(|(right, collector)| MISSING.sample(&[right, collector], 1.0));
+    vec![MISSING.family(samples.collect())]
+}
+
+/// What reading costs the server.
+pub(super) fn cost_families(cost: &Cost) -> Vec<Family> {
+    vec![
+        STATEMENTS.single(cost.statements as f64),
+        SERVER_SECONDS.single(cost.time.as_secs_f64()),
+        CONNECTS.single(cost.connects as f64),
     ]
 }
 

@@ -5,24 +5,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::board::Board;
+use super::desk::{Bounds, Desk};
 use super::feed::Feed;
 use super::own::{self, Round, flag};
+use super::walk::Walk;
 use crate::client::postgres::Lane;
 use crate::client::{Reach, Target};
-use crate::collect::sql::{Cadence, QUERIES};
+use crate::collect::sql::{Cadence, QUERIES, Query};
 use crate::collect::{Outcome, process};
 use crate::model::metric::{Family, Snapshot};
+use crate::model::pattern::Patterns;
 
 /// How long values of a server that does not answer in time are shown, with their age. Longer than four usual
 /// scrapes they would hide that it hangs.
 const KEEP_FAST: Duration = Duration::from_secs(60);
 const KEEP_SLOW: Duration = Duration::from_secs(600);
 
+/// A statement for every scrape takes some milliseconds; one that takes this long is sick, and must not keep those
+/// behind it.
+const FAST_STATEMENT: Duration = Duration::from_secs(1);
+
 /// Answers scrapes from two sessions: one for what is cheap, one for what is not, so that the second never keeps
 /// the first waiting.
 pub struct Scraper {
     fast: Arc<Feed>,
-    slow: Arc<Feed>,
+    walk: Arc<Walk>,
+    desk: Arc<Desk>,
     fresh_for: Duration,
     board: Arc<Board>,
     scrapes: AtomicU64,
@@ -37,31 +45,53 @@ pub struct Pace {
     pub statement_timeout: Duration,
 }
 
+/// What is read of a server.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    pub bounds: Bounds,
+    /// The databases that are looked into one by one.
+    pub databases: Patterns,
+    /// Collectors that are not run.
+    pub off: Vec<String>,
+}
+
+impl Choice {
+    /// Everything, without bounds.
+    pub const fn all() -> Self {
+        let bounds = Bounds { databases: None, relations: None, statements: None, series: None, texts: true };
+        Self { bounds, databases: Patterns { include: vec![], exclude: vec![] }, off: vec![] }
+    }
+}
+
 impl Scraper {
     /// Opens its sessions when the first scrape comes.
-    pub fn new(target: Target, pace: Pace, board: Arc<Board>) -> Self {
-        Self::of(Some(target), pace, board)
+    pub fn new(target: Target, pace: Pace, choice: Choice, board: Arc<Board>) -> Self {
+        Self::of(Some(target), pace, choice, board)
     }
 
     /// There is no server to read.
     pub(super) fn unconfigured(board: Arc<Board>) -> Self {
-        Self::of(None, Pace { fresh_for: Duration::ZERO, statement_timeout: Duration::ZERO }, board)
+        let pace = Pace { fresh_for: Duration::ZERO, statement_timeout: Duration::ZERO };
+        Self::of(None, pace, Choice::all(), board)
     }
 
-    fn of(target: Option<Target>, pace: Pace, board: Arc<Board>) -> Self {
-        let feed = |cadence, name: &str, every| {
-            let lane = Lane {
-                application_name: name.to_owned(),
-                database: None,
-                read_only: true,
-                statement_timeout: pace.statement_timeout,
-            };
-            let queries = QUERIES.iter().filter(|query| query.cadence == cadence).collect();
-            Arc::new(Feed::new(target.clone(), lane, queries, every))
+    fn of(target: Option<Target>, pace: Pace, choice: Choice, board: Arc<Board>) -> Self {
+        let lane = |name: &str, longest: Duration| Lane {
+            application_name: name.to_owned(),
+            database: None,
+            read_only: true,
+            statement_timeout: pace.statement_timeout.min(longest),
         };
+        let wanted = |query: &&Query| !choice.off.iter().any(|name| name == query.name);
+        let (fast, slow): (Vec<_>, Vec<_>) =
+            QUERIES.iter().filter(wanted).partition(|query| query.cadence == Cadence::Fast);
+        let desk = Arc::new(Desk::new(choice.bounds));
+        let fast_lane = lane("pgpilot scrape", FAST_STATEMENT);
+        let walk_lane = lane("pgpilot scrape slow", Duration::MAX);
         Self {
-            fast: feed(Cadence::Fast, "pgpilot scrape", pace.fresh_for),
-            slow: feed(Cadence::Slow, "pgpilot scrape slow", Cadence::SLOW),
+            fast: Arc::new(Feed::new(target.clone(), fast_lane, fast, pace.fresh_for, desk.clone())),
+            walk: Arc::new(Walk::new(target, walk_lane, slow, choice.databases, desk.clone())),
+            desk,
             fresh_for: pace.fresh_for,
             board,
             scrapes: AtomicU64::new(0),
@@ -86,14 +116,13 @@ impl Scraper {
 
     /// Refreshes both feeds; false if the time was not enough. The reading goes on then, for the next scrape.
     async fn refresh(&self, until: Instant) -> bool {
-        let (fast, slow) = (self.fast.clone(), self.slow.clone());
+        let (fast, walk) = (self.fast.clone(), self.walk.clone());
         let in_time = ends(until, tokio::spawn(async move { fast.refresh().await })).await;
         if self.fast.reach() != Reach::Up {
-            self.slow.forget();
             return in_time;
         }
-        let is_first = !self.slow.has_read();
-        let reading = tokio::spawn(async move { slow.refresh().await });
+        let is_first = !self.walk.has_read();
+        let reading = tokio::spawn(async move { walk.refresh().await });
         if is_first && in_time {
             ends(until, reading).await;
         }
@@ -103,24 +132,39 @@ impl Scraper {
     fn assemble(&self, began: Instant, reach: Reach) -> Snapshot {
         let mut snapshot = Snapshot::default();
         let process = process::collect();
-        let mut rounds = self.fast.rounds(began, self.fresh_for);
-        rounds.extend(self.slow.rounds(began, Cadence::SLOW * 3));
-        rounds.push(Round {
-            collector: process.collector,
-            outcome: process.label(),
-            took: process.took,
-            age: process.outcome.is_ok().then_some(Duration::ZERO),
-        });
-        snapshot.extend(self.fast.families(began, KEEP_FAST));
-        snapshot.extend(self.slow.families(began, KEEP_SLOW));
+        let mut rounds = self.rounds(began, &mut snapshot);
+        rounds.push(Round::of_report(&process));
         if let Ok(Outcome::Collected(families)) = process.outcome {
             snapshot.extend(families);
         }
         snapshot.extend(own::reach_families(reach));
         snapshot.extend(own::round_families(&rounds));
+        snapshot.extend(own::right_families(&self.fast.missing_rights(), &rounds));
+        snapshot.extend(own::cost_families(&self.desk.shelf.cost()));
         snapshot.extend(board_families(&self.board));
         self.count(&mut snapshot, began);
         snapshot
+    }
+
+    /// A round of each collector, and what it gave as long as that is not too old. One whose last reading is older
+    /// than it should be counts as failed.
+    fn rounds(&self, now: Instant, snapshot: &mut Snapshot) -> Vec<Round> {
+        let readings = self.desk.shelf.readings();
+        let round = |query: &&'static Query| {
+            let (stale, keep) = match query.cadence {
+                Cadence::Fast => (self.fresh_for, KEEP_FAST),
+                slower @ (Cadence::Minute | Cadence::TenMinutes | Cadence::Hour) => {
+                    (slower.period() * 3, KEEP_SLOW.max(slower.period() * 3))
+                }
+            };
+            let Some(reading) = readings.get(query.name) else { return Round::missing(query.name) };
+            let age = reading.at.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
+            if age <= keep {
+                reading.families().iter().for_each(|family| snapshot.share(family));
+            }
+            Round::of(query.name, reading, if age > stale { "error" } else { reading.outcome }, now)
+        };
+        self.fast.queries().iter().chain(self.walk.queries()).map(round).collect()
     }
 
     /// The metrics about the scrape itself; of which there are four.

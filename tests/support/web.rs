@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use pgpilot::serve::board::Board;
-use pgpilot::serve::{Pace, Scraper, http};
+use pgpilot::serve::{Choice, Pace, Scraper, http};
 use tokio_util::sync::CancellationToken;
 
 /// A running server; it stops when dropped.
@@ -44,12 +44,18 @@ pub const FRESH_FOR: Duration = Duration::from_millis(500);
 impl Web {
     /// Serves what is read from this server, or nothing of PostgreSQL.
     pub fn start(url: Option<&str>) -> Self {
+        Self::choosing(url, Choice::all())
+    }
+
+    /// As [`Web::start`], with bounds.
+    pub fn choosing(url: Option<&str>, choice: Choice) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (board, stop) = (Arc::new(Board::new(Duration::from_secs(60))), CancellationToken::new());
         let pace = Pace { fresh_for: FRESH_FOR, statement_timeout: Duration::from_secs(5) };
-        let scraper = url.map(|url| Scraper::new(super::sql::target(url), pace, board.clone()));
+        let scraper =
+            url.map(|url| Scraper::new(super::sql::target(url), pace, choice.clone(), board.clone()));
         let (shown, stopped) = (board.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,20 +1,19 @@
 //! Sessions: how many, in which state, and how long. All three read shared memory only.
 
-use super::query::{Cadence, Query, Shape, Sql, gauge};
+use super::query::{FAST, Query, Shape, gauge, sql};
 
 /// Every state of every database has a sample, 0 too: rules on a state that is absent would never fire.
 pub(super) const STATES: Query = Query {
     name: "activity",
     why: "Sessions against max_connections, and transactions left open, are what stops an indexer first.",
-    cadence: Cadence::Fast,
-    sql: &[Sql {
-        since: 14,
-        text: "select d.datname, s.state, count(a.pid) as sessions, \
+    sql: &[sql(
+        14,
+        "select d.datname, s.state, count(a.pid) as sessions, \
                coalesce(max(extract(epoch from clock_timestamp() - a.xact_start)), 0) as longest \
                from pg_database d cross join unnest(array['active', 'idle', 'idle in transaction', \
                'idle in transaction (aborted)', 'fastpath function call', 'disabled']) as s (state) \
                left join pg_stat_activity a on a.datid = d.oid and a.state = s.state group by 1, 2",
-    }],
+    )],
     shape: Shape::Columns {
         labels: &["datname", "state"],
         columns: &[
@@ -30,16 +29,16 @@ pub(super) const STATES: Query = Query {
             ),
         ],
     },
+    ..FAST
 };
 
 /// Our own session, autovacuum and replication are left out: their age is no one's neglect.
 pub(super) const AGES: Query = Query {
     name: "activity_ages",
     why: "An old transaction holds back vacuum in the whole server; one that idles does so for nothing.",
-    cadence: Cadence::Fast,
-    sql: &[Sql {
-        since: 14,
-        text: "select d.datname, \
+    sql: &[sql(
+        14,
+        "select d.datname, \
                coalesce(max(extract(epoch from clock_timestamp() - a.xact_start)), 0) as xact, \
                coalesce(max(extract(epoch from clock_timestamp() - a.query_start)) \
                filter (where a.state = 'active'), 0) as query, \
@@ -47,7 +46,7 @@ pub(super) const AGES: Query = Query {
                filter (where a.state like 'idle in transaction%'), 0) as idle_in_transaction \
                from pg_database d left join pg_stat_activity a on a.datid = d.oid and a.pid <> pg_backend_pid() \
                and a.backend_type not in ('autovacuum worker', 'walsender') where d.datallowconn group by 1",
-    }],
+    )],
     shape: Shape::Columns {
         labels: &["datname"],
         columns: &[
@@ -68,20 +67,21 @@ pub(super) const AGES: Query = Query {
             ),
         ],
     },
+    ..FAST
 };
 
 pub(super) const BACKENDS: Query = Query {
     name: "backends",
     why: "Tells client sessions from workers, so that a full worker pool is seen as one.",
-    cadence: Cadence::Fast,
-    sql: &[Sql {
-        since: 14,
+    sql: &[sql(
         // Without pg_monitor the type of other roles' processes is hidden.
-        text: "select coalesce(backend_type, 'unknown') as backend_type, count(*) as backends \
+        14,
+        "select coalesce(backend_type, 'unknown') as backend_type, count(*) as backends \
                from pg_stat_activity group by 1",
-    }],
+    )],
     shape: Shape::Columns {
         labels: &["backend_type"],
         columns: &[gauge("backends", "pg_stat_activity_backends", "Processes of the server by type.")],
     },
+    ..FAST
 };

@@ -1,16 +1,15 @@
 //! The background writer, and the names that moved out of its view in 17: dashboards still ask for them.
 
-use super::query::{Cadence, Query, Shape, Sql, counter};
+use super::query::{FAST, Query, Shape, counter, sql};
 
 pub(super) const BGWRITER: Query = Query {
     name: "bgwriter",
     why: "Buffers that sessions write themselves are waits that checkpoints and the background writer did not spare them.",
-    cadence: Cadence::Fast,
     sql: &[
         // 18 counts operations, which may be of several blocks; so bytes are divided by the block's size.
-        Sql {
-            since: 18,
-            text: "select num_timed as checkpoints_timed, num_requested as checkpoints_req, \
+        sql(
+            18,
+            "select num_timed as checkpoints_timed, num_requested as checkpoints_req, \
                    write_time as checkpoint_write_time, sync_time as checkpoint_sync_time, \
                    buffers_written as buffers_checkpoint, buffers_clean, maxwritten_clean, buffers_alloc, \
                    buffers_backend, buffers_backend_fsync from pg_stat_bgwriter, pg_stat_checkpointer, \
@@ -18,23 +17,23 @@ pub(super) const BGWRITER: Query = Query {
                    / current_setting('block_size')::int) as buffers_backend, \
                    sum(coalesce(fsyncs, 0)) as buffers_backend_fsync from pg_stat_io where object = 'relation' \
                    and backend_type not in ('checkpointer', 'background writer')) as sessions",
-        },
-        Sql {
-            since: 17,
-            text: "select num_timed as checkpoints_timed, num_requested as checkpoints_req, \
+        ),
+        sql(
+            17,
+            "select num_timed as checkpoints_timed, num_requested as checkpoints_req, \
                    write_time as checkpoint_write_time, sync_time as checkpoint_sync_time, \
                    buffers_written as buffers_checkpoint, buffers_clean, maxwritten_clean, buffers_alloc, \
                    buffers_backend, buffers_backend_fsync from pg_stat_bgwriter, pg_stat_checkpointer, \
                    (select sum(coalesce(writes, 0) + coalesce(extends, 0)) as buffers_backend, \
                    sum(coalesce(fsyncs, 0)) as buffers_backend_fsync from pg_stat_io where object = 'relation' \
                    and backend_type not in ('checkpointer', 'background writer')) as sessions",
-        },
-        Sql {
-            since: 14,
-            text: "select checkpoints_timed, checkpoints_req, checkpoint_write_time, checkpoint_sync_time, \
+        ),
+        sql(
+            14,
+            "select checkpoints_timed, checkpoints_req, checkpoint_write_time, checkpoint_sync_time, \
                    buffers_checkpoint, buffers_clean, maxwritten_clean, buffers_alloc, buffers_backend, \
                    buffers_backend_fsync from pg_stat_bgwriter",
-        },
+        ),
     ],
     shape: Shape::Columns {
         labels: &[],
@@ -87,4 +86,5 @@ pub(super) const BGWRITER: Query = Query {
             ),
         ],
     },
+    ..FAST
 };

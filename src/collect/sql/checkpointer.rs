@@ -1,29 +1,22 @@
 //! Checkpoints. Named as `pg_stat_checkpointer` (17 and later) names them, on every major.
 
-use super::query::{Cadence, Query, Shape, Sql, counter};
+use super::query::{FAST, Query, Shape, counter, sql, sql_of};
 
 pub(super) const CHECKPOINTER: Query = Query {
     name: "checkpointer",
     why: "Checkpoints forced by WAL volume mean that max_wal_size is too small for the write rate.",
-    cadence: Cadence::Fast,
     sql: &[
-        Sql {
-            since: 18,
-            text: "select num_timed, num_requested, num_done, restartpoints_timed, restartpoints_req, \
-                   restartpoints_done, write_time, sync_time, buffers_written, slru_written \
-                   from pg_stat_checkpointer",
-        },
-        Sql {
-            since: 17,
-            text: "select num_timed, num_requested, restartpoints_timed, restartpoints_req, \
-                   restartpoints_done, write_time, sync_time, buffers_written from pg_stat_checkpointer",
-        },
-        Sql {
-            since: 14,
-            text: "select checkpoints_timed as num_timed, checkpoints_req as num_requested, \
-                   checkpoint_write_time as write_time, checkpoint_sync_time as sync_time, \
-                   buffers_checkpoint as buffers_written from pg_stat_bgwriter",
-        },
+        sql_of(
+            "pg_stat_checkpointer",
+            17,
+            "select num_timed, num_requested{num_done}, restartpoints_timed, restartpoints_req, restartpoints_done, \
+             write_time, sync_time, buffers_written{slru_written} from pg_stat_checkpointer",
+        ),
+        sql(
+            14,
+            "select checkpoints_timed as num_timed, checkpoints_req as num_requested, checkpoint_write_time as write_time, \
+             checkpoint_sync_time as sync_time, buffers_checkpoint as buffers_written from pg_stat_bgwriter",
+        ),
     ],
     shape: Shape::Columns {
         labels: &[],
@@ -92,4 +85,5 @@ pub(super) const CHECKPOINTER: Query = Query {
             .since(18),
         ],
     },
+    ..FAST
 };

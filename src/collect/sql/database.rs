@@ -1,35 +1,21 @@
 //! Databases: what is done in them, and how big they are.
 
-use super::query::{Cadence, Query, Shape, Sql, counter, gauge};
+use super::query::{FAST, MINUTE, Most, Query, Shape, Top, counter, gauge, sql, sql_of};
 
 /// The row without a name, of shared relations, is called `unknown`, as peers call it.
 pub(super) const DATABASE: Query = Query {
     name: "database",
     why: "Commits and rows are the ingest rate; reads beside hits say whether the cache is big enough for it.",
-    cadence: Cadence::Fast,
-    sql: &[
-        Sql {
-            since: 18,
-            text: "select datid, coalesce(datname, 'unknown') as datname, numbackends, xact_commit, \
-                   xact_rollback, blks_read, blks_hit, tup_returned, tup_fetched, tup_inserted, \
-                   tup_updated, tup_deleted, conflicts, temp_files, temp_bytes, deadlocks, \
-                   blk_read_time, blk_write_time, session_time, active_time, idle_in_transaction_time, \
-                   sessions, sessions_abandoned, sessions_fatal, sessions_killed, checksum_failures, \
-                   extract(epoch from checksum_last_failure) as checksum_last_failure, extract(epoch \
-                   from stats_reset) as stats_reset, parallel_workers_to_launch, \
-                   parallel_workers_launched from pg_stat_database",
-        },
-        Sql {
-            since: 14,
-            text: "select datid, coalesce(datname, 'unknown') as datname, numbackends, xact_commit, \
-                   xact_rollback, blks_read, blks_hit, tup_returned, tup_fetched, tup_inserted, \
-                   tup_updated, tup_deleted, conflicts, temp_files, temp_bytes, deadlocks, \
-                   blk_read_time, blk_write_time, session_time, active_time, idle_in_transaction_time, \
-                   sessions, sessions_abandoned, sessions_fatal, sessions_killed, checksum_failures, \
-                   extract(epoch from checksum_last_failure) as checksum_last_failure, extract(epoch \
-                   from stats_reset) as stats_reset from pg_stat_database",
-        },
-    ],
+    sql: &[sql_of(
+        "pg_stat_database",
+        14,
+        "select datid, coalesce(datname, 'unknown') as datname, numbackends, xact_commit, xact_rollback, blks_read, \
+         blks_hit, tup_returned, tup_fetched, tup_inserted, tup_updated, tup_deleted, conflicts, temp_files, temp_bytes, \
+         deadlocks, blk_read_time, blk_write_time, checksum_failures, \
+         extract(epoch from checksum_last_failure) as checksum_last_failure, extract(epoch from stats_reset) as stats_reset\
+         {session_time}{active_time}{idle_in_transaction_time}{sessions}{sessions_abandoned}{sessions_fatal}\
+         {sessions_killed}{parallel_workers_to_launch}{parallel_workers_launched} from pg_stat_database",
+    )],
     shape: Shape::Columns {
         labels: &["datid", "datname"],
         columns: &[
@@ -124,7 +110,8 @@ pub(super) const DATABASE: Query = Query {
                 "checksum_last_failure",
                 "pg_stat_database_checksum_last_failure_timestamp_seconds",
                 "When a page last failed its checksum, in seconds since 1970.",
-            ),
+            )
+            .max(),
             counter(
                 "parallel_workers_to_launch",
                 "pg_stat_database_parallel_workers_to_launch_total",
@@ -141,20 +128,27 @@ pub(super) const DATABASE: Query = Query {
                 "stats_reset",
                 "pg_stat_database_stats_reset",
                 "When these statistics were last reset, in seconds since 1970.",
-            ),
+            )
+            .alone(),
         ],
     },
+    top: Some(Top {
+        most: Most::Databases,
+        by: &["xact_commit", "tup_returned", "tup_inserted"],
+        folds: &["datid", "datname"],
+    }),
+    ..FAST
 };
 
 pub(super) const SIZE: Query = Query {
     name: "database_size",
     why: "Its growth tells the day on which the disk is full.",
-    cadence: Cadence::Slow,
-    sql: &[Sql {
-        since: 14,
-        text: "select datname, pg_database_size(oid) as bytes from pg_database \
-               where has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage')",
-    }],
+    sql: &[sql(
+        14,
+        "select {db:datname} as datname, sum(pg_database_size(oid)) as bytes from pg_database \
+         where has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage') group by 1",
+    )],
+    cost: "2 µs for each file of the databases",
     shape: Shape::Columns {
         labels: &["datname"],
         columns: &[gauge(
@@ -163,4 +157,5 @@ pub(super) const SIZE: Query = Query {
             "Disk space of the database, read once a minute.",
         )],
     },
+    ..MINUTE
 };

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::client::postgres::TextRow;
-use crate::model::metric::{Desc, Family, Kind, Sample};
+use super::rights::Right;
+use super::row::Fields;
+use crate::model::metric::{Desc, Family, Kind};
 
 /// The oldest major that we speak to.
 pub const OLDEST: u32 = 14;
@@ -15,10 +16,48 @@ pub struct Query {
     pub name: &'static str,
     /// Why an operator cares: one sentence.
     pub why: &'static str,
+    pub scope: Scope,
     pub cadence: Cadence,
+    /// Without this extension in the database there is nothing to read.
+    pub extension: Option<&'static str>,
+    /// What the role must have beyond `pg_monitor`.
+    pub needs: &'static [&'static Right],
     /// Newest first; the first whose `since` is at most the server's major is run.
     pub sql: &'static [Sql],
     pub shape: Shape,
+    /// Bounds the rows; what is left out is summed up in one more.
+    pub top: Option<Top>,
+    /// For the reference page: what a reading costs the server, where that is not the usual for its cadence.
+    pub cost: &'static str,
+}
+
+/// What most collectors have in common: the constants take the rest from here.
+pub(super) const FAST: Query = Query {
+    name: "",
+    why: "",
+    scope: Scope::Server,
+    cadence: Cadence::Fast,
+    extension: None,
+    needs: &[],
+    sql: &[],
+    shape: Shape::Columns { labels: &[], columns: &[] },
+    top: None,
+    cost: "",
+};
+
+/// As [`FAST`], but read once a minute.
+pub(super) const MINUTE: Query = Query { cadence: Cadence::Minute, ..FAST };
+
+/// As [`MINUTE`], in each database.
+pub(super) const EACH_DATABASE: Query = Query { scope: Scope::Database, ..MINUTE };
+
+/// Where a statement must run to see everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// In any database.
+    Server,
+    /// In each database by itself.
+    Database,
 }
 
 /// How often a collector is worth running.
@@ -26,20 +65,31 @@ pub struct Query {
 pub enum Cadence {
     /// Reads shared memory in a few milliseconds: at every scrape.
     Fast,
-    /// Walks files: once a minute, on a session of its own.
-    Slow,
+    /// Walks catalogs or folders.
+    Minute,
+    /// Opens relations or walks the files of whole databases.
+    TenMinutes,
+    /// Reads statistics of every column.
+    Hour,
 }
 
 impl Cadence {
-    /// The pause between two runs, where it is not the operator's to choose.
-    ///
-    /// A minute: `pg_database_size` costs 2 µs a file, and what it shows moves slowly.
-    pub const SLOW: Duration = Duration::from_secs(60);
+    /// The pause between two readings; none where each scrape has its own.
+    pub const fn period(self) -> Duration {
+        match self {
+            Self::Fast => Duration::ZERO,
+            Self::Minute => Duration::from_secs(60),
+            Self::TenMinutes => Duration::from_secs(600),
+            Self::Hour => Duration::from_secs(3600),
+        }
+    }
 
     pub const fn as_label(self) -> &'static str {
         match self {
-            Self::Fast => "every scrape",
-            Self::Slow => "every 60 s",
+            Self::Fast => "at every scrape",
+            Self::Minute => "every minute",
+            Self::TenMinutes => "every ten minutes",
+            Self::Hour => "every hour",
         }
     }
 }
@@ -48,7 +98,18 @@ impl Cadence {
 #[derive(Debug)]
 pub struct Sql {
     pub since: u32,
+    /// The view whose columns the braces in the text ask for; see [`super::template`].
+    pub view: &'static str,
     pub text: &'static str,
+}
+
+pub(super) const fn sql(since: u32, text: &'static str) -> Sql {
+    Sql { since, view: "", text }
+}
+
+/// A statement that takes of the view's columns those that are there.
+pub(super) const fn sql_of(view: &'static str, since: u32, text: &'static str) -> Sql {
+    Sql { since, view, text }
 }
 
 /// How rows become families.
@@ -58,6 +119,34 @@ pub enum Shape {
     Columns { labels: &'static [&'static str], columns: &'static [Column] },
     /// A row is a metric.
     Rows { reads: &'static [&'static str], gives: &'static [Desc], decode: fn(&[&dyn Fields]) -> Vec<Family> },
+}
+
+/// Which rows are shown one by one.
+#[derive(Debug, Clone, Copy)]
+pub struct Top {
+    pub most: Most,
+    /// Columns that rank: a counter by its growth, a gauge by its value.
+    pub by: &'static [&'static str],
+    /// Labels that read `other` in the row that sums up the rest; rows that differ in other labels have a rest each.
+    pub folds: &'static [&'static str],
+}
+
+/// How many, by the option that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Most {
+    Databases,
+    Relations,
+    Statements,
+    Fixed(usize),
+}
+
+/// What becomes of a column in the row that sums up the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    Sum,
+    Max,
+    /// A ratio or a point in time has no sum.
+    Nothing,
 }
 
 /// A column that is a metric.
@@ -71,12 +160,25 @@ pub struct Column {
     pub help: &'static str,
     /// The first major that has it.
     pub since: u32,
-    factor: f64,
+    /// The last major that has it.
+    pub until: u32,
+    pub rest: Rest,
+    pub(super) factor: f64,
     only: Option<&'static [&'static str]>,
 }
 
 const fn column(column: &'static str, metric: &'static str, kind: Kind, help: &'static str) -> Column {
-    Column { column, metric, kind, help, since: OLDEST, factor: 1.0, only: None }
+    Column {
+        column,
+        metric,
+        kind,
+        help,
+        since: OLDEST,
+        until: u32::MAX,
+        rest: Rest::Sum,
+        factor: 1.0,
+        only: None,
+    }
 }
 
 pub(super) const fn counter(sql: &'static str, metric: &'static str, help: &'static str) -> Column {
@@ -89,18 +191,23 @@ pub(super) const fn gauge(sql: &'static str, metric: &'static str, help: &'stati
 
 /// Labels say it all; the value is 1.
 pub(super) const fn info(metric: &'static str, help: &'static str) -> Column {
-    column("", metric, Kind::Info, help)
+    column("", metric, Kind::Info, help).alone()
 }
 
 /// An [`info`] whose name has no `_info`: kept for existing dashboards.
 pub(super) const fn one(metric: &'static str, help: &'static str) -> Column {
-    column("", metric, Kind::Gauge, help)
+    column("", metric, Kind::Gauge, help).alone()
 }
 
 impl Column {
     /// Declares the first major that has the column.
     pub const fn since(self, major: u32) -> Self {
         Self { since: major, ..self }
+    }
+
+    /// Declares the last major that has the column.
+    pub const fn until(self, major: u32) -> Self {
+        Self { until: major, ..self }
     }
 
     /// Converts to base units: PostgreSQL counts time in milliseconds.
@@ -113,30 +220,38 @@ impl Column {
         Self { only: Some(labels), ..self }
     }
 
-    fn desc(&self, labels: &'static [&'static str]) -> Desc {
+    /// The rest has the greatest of its rows.
+    pub const fn max(self) -> Self {
+        Self { rest: Rest::Max, ..self }
+    }
+
+    /// The rest has none of it.
+    pub const fn alone(self) -> Self {
+        Self { rest: Rest::Nothing, ..self }
+    }
+
+    /// Whether a server of this major has it.
+    pub const fn is_in(&self, major: u32) -> bool {
+        self.since <= major && major <= self.until
+    }
+
+    pub(super) fn desc(&self, labels: &'static [&'static str]) -> Desc {
         Desc { name: self.metric, kind: self.kind, labels: self.only.unwrap_or(labels), help: self.help }
     }
+}
 
-    /// NULL is no sample.
-    fn value(&self, row: &dyn Fields) -> Option<f64> {
-        if self.column.is_empty() { Some(1.0) } else { row.number(self.column).map(|n| n * self.factor) }
-    }
-
-    fn family(&self, labels: &'static [&'static str], rows: &[&dyn Fields]) -> Family {
-        let desc = self.desc(labels);
-        let sample = |row: &&dyn Fields| -> Option<Sample> {
-            let value = self.value(*row)?;
-            let texts: Vec<&str> = desc.labels.iter().map(|name| row.get(name).unwrap_or_default()).collect();
-            Some(desc.sample(&texts, value))
-        };
-        desc.family(rows.iter().filter_map(sample).collect())
-    }
+/// A metric with the majors that have it.
+#[derive(Debug, Clone, Copy)]
+pub struct Given {
+    pub desc: Desc,
+    pub since: u32,
+    pub until: u32,
 }
 
 impl Query {
     /// The statement for a server of this major; none where the server is too old.
-    pub fn statement(&self, major: u32) -> Option<&'static str> {
-        self.sql.iter().find(|sql| sql.since <= major).map(|sql| sql.text)
+    pub fn statement(&self, major: u32) -> Option<&'static Sql> {
+        self.sql.iter().find(|sql| sql.since <= major)
     }
 
     /// Every column that a server of this major returns.
@@ -144,7 +259,7 @@ impl Query {
         match self.shape {
             Shape::Rows { reads, .. } => reads.to_vec(),
             Shape::Columns { labels, columns } => {
-                let named = columns.iter().filter(|it| it.since <= major && !it.column.is_empty());
+                let named = columns.iter().filter(|it| it.is_in(major) && !it.column.is_empty());
                 let mut all: Vec<_> = labels.iter().copied().chain(named.map(|it| it.column)).collect();
                 all.sort_unstable();
                 all.dedup();
@@ -153,94 +268,24 @@ impl Query {
         }
     }
 
-    /// Every metric with the first major that has it.
-    pub fn gives(&self) -> Vec<(Desc, u32)> {
+    /// The labels of its rows.
+    pub const fn labels(&self) -> &'static [&'static str] {
         match self.shape {
-            Shape::Rows { gives, .. } => gives.iter().map(|desc| (*desc, OLDEST)).collect(),
-            Shape::Columns { labels, columns } => {
-                columns.iter().map(|column| (column.desc(labels), column.since)).collect()
+            Shape::Columns { labels, .. } => labels,
+            Shape::Rows { .. } => &[],
+        }
+    }
+
+    /// Every metric.
+    pub fn gives(&self) -> Vec<Given> {
+        match self.shape {
+            Shape::Rows { gives, .. } => {
+                gives.iter().map(|desc| Given { desc: *desc, since: OLDEST, until: u32::MAX }).collect()
             }
+            Shape::Columns { labels, columns } => columns
+                .iter()
+                .map(|it| Given { desc: it.desc(labels), since: it.since, until: it.until })
+                .collect(),
         }
-    }
-
-    /// From the rows of a server of this major to families; one without samples is left out.
-    pub fn decode(&self, major: u32, rows: &[&dyn Fields]) -> Vec<Family> {
-        let mut families = match self.shape {
-            Shape::Rows { decode, .. } => decode(rows),
-            Shape::Columns { labels, columns } => {
-                let known = columns.iter().filter(|column| column.since <= major);
-                known.map(|column| column.family(labels, rows)).collect()
-            }
-        };
-        families.retain(|family| !family.samples.is_empty());
-        families
-    }
-}
-
-/// A row by column names: a server's, or a test's.
-pub trait Fields {
-    fn get(&self, column: &str) -> Option<&str>;
-
-    /// A number; `t` and `f` are 1 and 0.
-    fn number(&self, column: &str) -> Option<f64> {
-        match self.get(column)? {
-            "t" => Some(1.0),
-            "f" => Some(0.0),
-            text => text.parse().ok(),
-        }
-    }
-}
-
-impl Fields for TextRow {
-    fn get(&self, column: &str) -> Option<&str> {
-        Self::get(self, column)
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    impl Fields for BTreeMap<&str, &str> {
-        fn get(&self, column: &str) -> Option<&str> {
-            BTreeMap::get(self, column).copied()
-        }
-    }
-
-    const QUERY: Query = Query {
-        name: "example",
-        why: "For tests.",
-        cadence: Cadence::Fast,
-        sql: &[Sql { since: 17, text: "new" }, Sql { since: 14, text: "old" }],
-        shape: Shape::Columns {
-            labels: &["a", "b"],
-            columns: &[
-                counter("ms", "x_seconds_total", "Time.").times(1e-3),
-                gauge("late", "x_late", "Late.").since(17),
-                one("x_static", "One.").only(&["a"]),
-            ],
-        },
-    };
-
-    #[test]
-    fn the_newest_statement_that_fits_is_taken() {
-        let rows = [(18, Some("new")), (17, Some("new")), (16, Some("old")), (13, None)];
-        for (major, want) in rows {
-            assert_eq!(QUERY.statement(major), want, "{major}");
-        }
-    }
-
-    #[test]
-    fn columns_are_read_by_name_and_null_is_no_sample() {
-        let row = BTreeMap::from([("a", "1"), ("b", "2"), ("ms", "1500")]);
-        let rows: [&dyn Fields; 1] = [&row];
-        let families = QUERY.decode(17, &rows);
-        let names: Vec<_> = families.iter().map(|family| family.name.as_ref()).collect();
-        assert_eq!(names, ["x_seconds_total", "x_static"]);
-        assert!((families[0].samples[0].value - 1.5).abs() < 1e-9);
-        assert_eq!(families[1].samples[0].labels, [("a".into(), "1".to_owned())]);
-        assert_eq!(QUERY.reads(16), ["a", "b", "ms"]);
     }
 }

@@ -1,25 +1,53 @@
-//! Runs any query: all at once on one session, so that they cost one round trip together.
+//! Runs any query, and several at once on one session, so that they cost one round trip together.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::query::{Fields, Query};
-use crate::client::postgres::Session;
-use crate::collect::{Absence, CollectError, Outcome, Report};
+use super::ground::Ground;
+use super::query::{Query, Shape};
+use super::row::{Fields, Layout, Made, Row};
+use crate::client::postgres::{PgError, Session, TextRow};
+use crate::collect::Absence;
 
-/// Runs queries on a server of this major and hands each report out as soon as it is there.
+/// What came of one query.
+#[derive(Debug)]
+pub struct Ran {
+    pub query: &'static Query,
+    pub found: Result<Found, PgError>,
+    pub took: Duration,
+}
+
+#[derive(Debug)]
+pub enum Found {
+    /// Of a query whose columns are metrics.
+    Rows(Vec<Row>),
+    /// Of one that decodes for itself, with the number of rows that it had.
+    Families(Made, usize),
+    Nothing(Absence),
+}
+
+/// Runs queries and hands each result out as soon as it is there. `named` as in [`super::template::fill`].
 ///
 /// Each statement is its own transaction: one that fails spoils no other. The server works them off one after
 /// another, so a query's time counts from the end of the one before it.
-pub async fn run(session: &Session, major: u32, queries: &[&'static Query], report: impl Fn(Report)) {
+pub async fn run(
+    session: &Session,
+    ground: &Ground,
+    queries: &[&'static Query],
+    named: Option<&[String]>,
+    report: impl Fn(Ran),
+) {
     let done = Mutex::new(Instant::now());
     let (done, report) = (&done, &report);
     let one = |query: &'static Query| async move {
-        let outcome = collect(session, major, query).await;
+        let found = match ground.statement(query, named) {
+            Ok(sql) => find(session, query, &sql).await,
+            Err(absence) => Ok(Found::Nothing(absence)),
+        };
         let took = lap(done, Instant::now());
-        report(Report { collector: query.name, outcome, took });
+        report(Ran { query, found, took });
     };
     join_all(queries.iter().map(|query| one(query))).await;
 }
@@ -30,9 +58,37 @@ fn lap(done: &Mutex<Instant>, now: Instant) -> Duration {
     now - std::mem::replace(&mut *done, now)
 }
 
-async fn collect(session: &Session, major: u32, query: &'static Query) -> Result<Outcome, CollectError> {
-    let Some(sql) = query.statement(major) else { return Ok(Outcome::Nothing(Absence::OlderServer)) };
-    let rows = session.rows(query.name, sql).await?;
-    let rows: Vec<&dyn Fields> = rows.iter().map(|row| row as &dyn Fields).collect();
-    Ok(Outcome::Collected(query.decode(major, &rows)))
+async fn find(session: &Session, query: &'static Query, sql: &str) -> Result<Found, PgError> {
+    match query.shape {
+        Shape::Columns { .. } => {
+            let mut rows = vec![];
+            each(session, query, sql, |row| rows.push(row)).await?;
+            Ok(Found::Rows(rows))
+        }
+        Shape::Rows { decode, .. } => {
+            let rows = session.rows(query.name, sql).await?;
+            let fields: Vec<&dyn Fields> = rows.iter().map(|row| row as &dyn Fields).collect();
+            Ok(Found::Families(Made::of(decode(&fields)), rows.len()))
+        }
+    }
+}
+
+/// Hands out the rows of a query whose columns are metrics one by one: there may be tens of thousands.
+///
+/// # Errors
+/// When the server refuses the statement or does not answer in time.
+pub async fn each(
+    session: &Session,
+    query: &Query,
+    sql: &str,
+    mut take: impl FnMut(Row),
+) -> Result<(), PgError> {
+    let Shape::Columns { labels, columns } = query.shape else { return Ok(()) };
+    let mut layout = None;
+    session
+        .each(query.name, sql, |row: &TextRow| {
+            let layout = layout.get_or_insert_with(|| Layout::new(labels, columns, row.columns()));
+            take(layout.row(|at| row.at(at)));
+        })
+        .await
 }

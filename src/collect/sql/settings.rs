@@ -1,25 +1,26 @@
 //! All settings: numbers as `pg_settings_<name>`, the words that matter as `pg_settings_info`.
 
-use super::query::{Cadence, Fields, Query, Shape, Sql};
+use super::query::{FAST, Query, Shape, sql};
+use super::row::Fields;
 use crate::model::metric::{Desc, Family, Kind, Sample};
 use crate::model::units::Unit;
 
 pub(super) const SETTINGS: Query = Query {
     name: "settings",
     why: "A setting that differs from yesterday's, or that waits for a restart, is the first suspect after a change.",
-    cadence: Cadence::Fast,
-    sql: &[Sql {
-        since: 14,
+    sql: &[sql(
         // Our session SETs statement_timeout and others, so what others get is reset_val; internal settings have
         // their value in `setting` only.
-        text: "select name, case when context = 'internal' then setting else reset_val end as value, unit, vartype, \
+        14,
+        "select name, case when context = 'internal' then setting else reset_val end as value, unit, vartype, \
                context, source, pending_restart from pg_settings",
-    }],
+    )],
     shape: Shape::Rows {
         reads: &["context", "name", "pending_restart", "source", "unit", "value", "vartype"],
         gives: &[NUMBER, INFO, PENDING, PENDING_COUNT],
         decode,
     },
+    ..FAST
 };
 
 /// On the reference page, for all of them; `<name>` has `_` for a dot.
@@ -132,7 +133,7 @@ fn number(row: &dyn Fields) -> Option<Family> {
         name: format!("pg_settings_{metric}{suffix}").into(),
         kind: Kind::Gauge,
         help: format!("Setting {setting}{words}.").into(),
-        samples: vec![Sample { labels: vec![], value }],
+        samples: vec![Sample { labels: [].into(), value }],
     })
 }
 

@@ -1,27 +1,20 @@
 //! Write-ahead log: how much, how it is written, and where it stands.
 
-use super::query::{Cadence, Query, Shape, Sql, counter, gauge};
+use super::query::{FAST, Query, Shape, counter, gauge, sql, sql_of};
 
 pub(super) const WAL: Query = Query {
     name: "wal",
     why: "WAL volume sets the pace of checkpoints and of replicas; its share of full-page images tells how much of it \
           rarer checkpoints would save.",
-    cadence: Cadence::Fast,
-    sql: &[
-        // 18 moved writes and syncs to pg_stat_io; its context `init`, new segments, was never among them.
-        Sql {
-            since: 18,
-            text: "select wal_records, wal_fpi, wal_bytes, wal_buffers_full, wal_write, wal_sync, wal_write_time, \
-                   wal_sync_time from pg_stat_wal, (select sum(writes) as wal_write, sum(fsyncs) as wal_sync, \
-                   sum(write_time) as wal_write_time, sum(fsync_time) as wal_sync_time from pg_stat_io \
-                   where object = 'wal' and context = 'normal') as io",
-        },
-        Sql {
-            since: 14,
-            text: "select wal_records, wal_fpi, wal_bytes, wal_buffers_full, wal_write, wal_sync, wal_write_time, \
-                   wal_sync_time from pg_stat_wal",
-        },
-    ],
+    // 18 moved writes and syncs to pg_stat_io; its context `init`, new segments, was never among them.
+    sql: &[sql_of(
+        "pg_stat_wal",
+        14,
+        "select wal_records, wal_fpi, wal_bytes, wal_buffers_full, wal_write, wal_sync, wal_write_time, wal_sync_time \
+         from pg_stat_wal{wal_write||, (select sum(writes) as wal_write, sum(fsyncs) as wal_sync, \
+         sum(write_time) as wal_write_time, sum(fsync_time) as wal_sync_time from pg_stat_io \
+         where object = 'wal' and context = 'normal') as io}",
+    )],
     shape: Shape::Columns {
         labels: &[],
         columns: &[
@@ -49,18 +42,18 @@ pub(super) const WAL: Query = Query {
             .times(1e-3),
         ],
     },
+    ..FAST
 };
 
 /// Apart from [`WAL`], because some managed servers refuse the functions.
 pub(super) const POSITION: Query = Query {
     name: "wal_position",
     why: "Its rate is the WAL throughput, on a standby too.",
-    cadence: Cadence::Fast,
-    sql: &[Sql {
-        since: 14,
-        text: "select pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() \
+    sql: &[sql(
+        14,
+        "select pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() \
                else pg_current_wal_lsn() end, '0/0') as lsn",
-    }],
+    )],
     shape: Shape::Columns {
         labels: &[],
         columns: &[gauge(
@@ -69,4 +62,5 @@ pub(super) const POSITION: Query = Query {
             "Position in the WAL: what is written, or what a standby has replayed.",
         )],
     },
+    ..FAST
 };

@@ -1,0 +1,107 @@
+//! Fills the braces of a statement with what the server at hand has.
+//!
+//! | brace | becomes |
+//! |---|---|
+//! | `{column}` | `, column` where the view has it, else nothing |
+//! | `{column\|text}` | the text where the view has the column, else nothing |
+//! | `{column\|text\|otherwise}` | one of the two |
+//! | `{view.column…}` | the same for another view than the statement's |
+//! | `{schema:extension}` | the quoted schema of an extension |
+//! | `{db:expression}` | a database's name, `other` for those that are not shown by name |
+//!
+//! Versions alone do not tell: after pg_upgrade an extension keeps its old views until it is updated.
+
+use super::ground::Ground;
+use super::query::Sql;
+use crate::model::setting::quote;
+
+/// The statement as this server understands it. `named`: the databases to show by name; none: all.
+pub fn fill(sql: &Sql, ground: &Ground, named: Option<&[String]>) -> String {
+    let mut filled = String::with_capacity(sql.text.len());
+    let mut rest = sql.text;
+    while let Some((before, tail)) = rest.split_once('{') {
+        let (brace, after) = tail.split_once('}').unwrap_or((tail, ""));
+        filled.push_str(before);
+        filled.push_str(&meaning(brace, sql.view, ground, named));
+        rest = after;
+    }
+    filled + rest
+}
+
+fn meaning(brace: &str, view: &str, ground: &Ground, named: Option<&[String]>) -> String {
+    match brace.split_once(':') {
+        Some(("schema", extension)) => ground.schema(extension),
+        Some(("db", expression)) => database(expression, named),
+        _ => optional(brace, view, ground),
+    }
+}
+
+fn optional(brace: &str, view: &str, ground: &Ground) -> String {
+    let mut parts = brace.splitn(3, '|');
+    let column = parts.next().unwrap_or_default();
+    let (there, missing) = (parts.next(), parts.next());
+    let (view, column) = column.split_once('.').unwrap_or((view, column));
+    match (ground.has(view, column), there) {
+        (true, None) => format!(", {column}"),
+        (true, Some(text)) => text.to_owned(),
+        (false, _) => missing.unwrap_or_default().to_owned(),
+    }
+}
+
+fn database(expression: &str, named: Option<&[String]>) -> String {
+    match named {
+        None => expression.to_owned(),
+        Some([]) => "'other'".to_owned(),
+        Some(names) => {
+            let list = names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
+            format!("case when {expression} in ({list}) then {expression} else 'other' end")
+        }
+    }
+}
+
+/// The views whose columns a statement asks for.
+pub fn views(sql: &Sql) -> Vec<&'static str> {
+    let mut found = vec![];
+    for tail in sql.text.split('{').skip(1) {
+        let brace = tail.split('}').next().unwrap_or_default();
+        if brace.starts_with("schema:") || brace.starts_with("db:") {
+            continue;
+        }
+        let column = brace.split('|').next().unwrap_or_default();
+        found.push(column.split_once('.').map_or(sql.view, |(view, _)| view));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::query::sql_of;
+    use super::*;
+
+    #[test]
+    fn braces_follow_what_the_server_has() {
+        let ground = Ground::of(17, &[("v", "a"), ("v", "new"), ("w", "x")], &[("ext", "my schema")]);
+        let rows = [
+            ("select a{new}{missing} from v", "select a, new from v"),
+            ("select {new|new + 1|0}, {missing|missing|null} as m", "select new + 1, null as m"),
+            ("select 1{missing|, missing}", "select 1"),
+            ("select 1{w.x|, x}{w.y|, y}", "select 1, x"),
+            ("from {schema:ext}.t", "from \"my schema\".t"),
+            (
+                "select {db:datname}",
+                "select case when datname in ('a', 'it''s') then datname else 'other' end",
+            ),
+        ];
+        for (text, want) in rows {
+            let named = ["a".to_owned(), "it's".to_owned()];
+            assert_eq!(fill(&sql_of("v", 14, text), &ground, Some(&named)), want, "{text}");
+        }
+        assert_eq!(fill(&sql_of("v", 14, "select {db:d.datname}"), &ground, None), "select d.datname");
+    }
+
+    #[test]
+    fn the_views_that_are_asked_for_are_known() {
+        let sql = sql_of("v", 14, "select {a}{w.b|, b} from {schema:ext}.t where {db:x} = 1");
+        assert_eq!(views(&sql), ["v", "w"]);
+    }
+}

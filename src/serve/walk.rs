@@ -1,0 +1,200 @@
+//! What is too dear for every scrape: read in the background, each collector in its own cadence, on one session at a
+//! time that goes from database to database and is closed afterwards.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::desk::Desk;
+use super::shelf::Failure;
+use crate::client::Target;
+use crate::client::postgres::{Lane, PgError, Session};
+use crate::collect::Absence;
+use crate::collect::sql::{Ground, Query, Scope, each, run};
+use crate::model::error::chain;
+use crate::model::pattern::Patterns;
+
+/// After a walk that could not connect.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Rounds that take long are not begun again at once: at least half of the time we are quiet.
+const QUIET: u32 = 2;
+
+/// Templates hold nothing of the user's, and a session in one keeps CREATE DATABASE waiting.
+const DATABASES: &str = "select datname from pg_database where datallowconn and not datistemplate \
+                         and has_database_privilege(oid, 'connect') order by datname <> current_database(), datname";
+
+pub(super) struct Walk {
+    target: Option<Target>,
+    lane: Lane,
+    queries: Vec<&'static Query>,
+    databases: Patterns,
+    desk: Arc<Desk>,
+    plan: tokio::sync::Mutex<Plan>,
+    /// Every collector was read at least once.
+    has_read: AtomicBool,
+}
+
+/// When each collector is due.
+#[derive(Default)]
+struct Plan {
+    due: HashMap<&'static str, Instant>,
+}
+
+/// What came of a collector over several databases.
+#[derive(Default)]
+struct Tally {
+    took: Duration,
+    /// Databases that gave rows or could have.
+    good: usize,
+    absent: Option<Absence>,
+    failure: Option<Failure>,
+}
+
+impl Walk {
+    pub(super) fn new(
+        target: Option<Target>,
+        lane: Lane,
+        queries: Vec<&'static Query>,
+        databases: Patterns,
+        desk: Arc<Desk>,
+    ) -> Self {
+        let (plan, has_read) = Default::default();
+        Self { target, lane, queries, databases, desk, plan, has_read }
+    }
+
+    pub(super) fn queries(&self) -> &[&'static Query] {
+        &self.queries
+    }
+
+    pub(super) fn has_read(&self) -> bool {
+        self.has_read.load(Ordering::Relaxed)
+    }
+
+    /// Reads what is due; one walk at a time, and who comes meanwhile waits for its end.
+    pub(super) async fn refresh(&self) {
+        let Some(target) = &self.target else { return };
+        let mut plan = self.plan.lock().await;
+        let began = Instant::now();
+        let due: Vec<_> = self.queries.iter().copied().filter(|query| plan.is_due(query, began)).collect();
+        if due.is_empty() {
+            return;
+        }
+        let walked = self.walk(target, &due).await;
+        let took = began.elapsed();
+        for query in due {
+            let pause = if walked.is_ok() { query.cadence.period().max(took * QUIET) } else { RETRY };
+            plan.due.insert(query.name, began + pause);
+        }
+        match walked {
+            Ok(()) => self.has_read.store(true, Ordering::Relaxed),
+            Err(error) => tracing::debug!(error = chain(&error), "a walk through the databases ended early"),
+        }
+    }
+
+    async fn walk(&self, target: &Target, due: &[&'static Query]) -> Result<(), PgError> {
+        let (session, ground) = self.open(target, None).await?;
+        // An extension that shows the whole server may be installed in any of its databases.
+        let (mut elsewhere, here): (Vec<_>, Vec<_>) = due
+            .iter()
+            .copied()
+            .filter(|query| query.scope == Scope::Server)
+            .partition(|query| matches!(ground.statement(query, None), Err(Absence::NoExtension)));
+        self.desk.shelf.count_statements(here.len());
+        for query in here {
+            run(&session, &ground, &[query], self.desk.named().as_deref(), |ran| self.desk.take(ran)).await;
+        }
+        let each: Vec<_> = due.iter().copied().filter(|query| query.scope == Scope::Database).collect();
+        let names = self.names(&session).await?;
+        let mut tallies: BTreeMap<&'static str, Tally> = BTreeMap::new();
+        let mut open = Some((session, ground));
+        for name in names {
+            let visit = match open.take().filter(|(_, ground)| ground.database == name) {
+                Some(open) => Ok(open),
+                None => self.open(target, Some(&name)).await,
+            };
+            match visit {
+                Ok((session, ground)) => {
+                    self.visit(&session, &ground, &each, &mut elsewhere, &mut tallies).await
+                }
+                Err(error) => each.iter().for_each(|query| tally(&mut tallies, query).fail(&error)),
+            }
+        }
+        elsewhere.into_iter().for_each(|query| self.desk.nothing(query, Absence::NoExtension));
+        each.into_iter().for_each(|query| self.settle(query, tallies.remove(query.name).unwrap_or_default()));
+        Ok(())
+    }
+
+    async fn open(&self, target: &Target, database: Option<&str>) -> Result<(Session, Ground), PgError> {
+        let lane = Lane { database: database.map(ToOwned::to_owned), ..self.lane.clone() };
+        let session = target.connect(&lane).await?;
+        self.desk.shelf.count_connect();
+        let ground = Ground::read(&session, &self.queries).await?;
+        Ok((session, ground))
+    }
+
+    /// The databases to look into, our own first.
+    async fn names(&self, session: &Session) -> Result<Vec<String>, PgError> {
+        let rows = session.rows("listing the databases", DATABASES).await?;
+        Ok(rows.iter().map(|row| row.text("datname")).filter(|name| self.databases.take(name)).collect())
+    }
+
+    async fn visit(
+        &self,
+        session: &Session,
+        ground: &Ground,
+        queries: &[&'static Query],
+        elsewhere: &mut Vec<&'static Query>,
+        tallies: &mut BTreeMap<&'static str, Tally>,
+    ) {
+        let (found, still) = elsewhere.drain(..).partition(|query| ground.statement(query, None).is_ok());
+        *elsewhere = still;
+        let found: Vec<&'static Query> = found;
+        for query in found {
+            run(session, ground, &[query], None, |ran| self.desk.take(ran)).await;
+        }
+        for query in queries {
+            let tally = tally(tallies, query);
+            let began = Instant::now();
+            match ground.statement(query, None) {
+                Err(absence) => tally.absent = Some(absence),
+                Ok(sql) => {
+                    self.desk.shelf.count_statements(1);
+                    match each(session, query, &sql, |row| self.desk.push(query, row)).await {
+                        Ok(()) => tally.good += 1,
+                        Err(error) => tally.fail(&error),
+                    }
+                }
+            }
+            tally.took += began.elapsed();
+        }
+    }
+
+    fn settle(&self, query: &'static Query, tally: Tally) {
+        match tally {
+            Tally { good: 0, failure: Some(failure), took, .. } => self.desk.fail(query, took, failure),
+            Tally { good: 0, absent: Some(absence), .. } => self.desk.nothing(query, absence),
+            Tally { failure, took, .. } => self.desk.settle(query, took, failure),
+        }
+    }
+}
+
+fn tally<'a>(tallies: &'a mut BTreeMap<&'static str, Tally>, query: &Query) -> &'a mut Tally {
+    tallies.entry(query.name).or_default()
+}
+
+impl Tally {
+    /// A database that was dropped since we asked for the list is no fault.
+    fn fail(&mut self, error: &PgError) {
+        if error.sqlstate() != Some("3D000") {
+            self.failure.get_or_insert_with(|| Failure::of(error));
+        }
+    }
+}
+
+impl Plan {
+    fn is_due(&self, query: &Query, now: Instant) -> bool {
+        self.due.get(query.name).is_none_or(|due| *due <= now)
+    }
+}
