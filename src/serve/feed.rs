@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::desk::Desk;
 use crate::client::postgres::{Lane, PgError, Session};
 use crate::client::{Reach, Target};
-use crate::collect::sql::{Ground, Query, run};
+use crate::collect::sql::{Ground, Query, Task, plain, prepared, run};
 use crate::model::error::chain;
 
 /// The pauses between attempts to connect: doubling, so that a server that comes back is seen soon and one that
@@ -39,6 +39,9 @@ struct Link {
 struct Open {
     session: Session,
     ground: Ground,
+    tasks: Vec<Task>,
+    /// The databases by name that the tasks were made for.
+    named: Option<Vec<String>>,
 }
 
 struct Retry {
@@ -109,15 +112,15 @@ impl Feed {
     /// One round on the session, a new one if need be.
     async fn read(&self, target: &Target, link: &mut Link) -> Result<(), Down> {
         let open = match link.open.take().filter(|open| !open.session.is_closed()) {
-            Some(open) => open,
-            None => self.open(target).await.map_err(|error| Down::of(&error))?,
+            Some(open) => self.renew(open).await,
+            None => self.open(target).await,
         };
+        let open = open.map_err(|error| Down::of(&error))?;
         let now = Instant::now();
-        let paused = |query: &&&'static Query| !self.desk.shelf.is_paused(query.name, now);
-        let queries: Vec<_> = self.queries.iter().filter(paused).copied().collect();
-        self.desk.shelf.count_statements(queries.len());
+        let due = |task: &&Task| !self.desk.shelf.is_paused(task.query.name, now);
+        self.desk.shelf.count_statements(open.tasks.iter().filter(due).count());
         let lost = Mutex::new(None);
-        run(&open.session, &open.ground, &queries, self.desk.named().as_deref(), |ran| {
+        run(&open.session, open.tasks.iter().filter(due), |ran| {
             if let Err(error) = &ran.found
                 && error.is_lost()
             {
@@ -137,7 +140,21 @@ impl Feed {
         self.desk.shelf.count_connect();
         let ground = Ground::read(&session, &self.queries).await?;
         self.held().missing = ground.missing().map(|right| right.name).collect();
-        Ok(Open { session, ground })
+        let named = self.desk.named();
+        let tasks = prepared(&session, plain(&ground, &self.queries, named.as_deref())).await;
+        Ok(Open { session, ground, tasks, named })
+    }
+
+    /// Prepares anew when other databases are shown by name than before.
+    async fn renew(&self, open: Open) -> Result<Open, PgError> {
+        let named = self.desk.named();
+        if open.named == named {
+            return Ok(open);
+        }
+        let Open { session, ground, .. } = open;
+        session.run("forgetting prepared statements", "deallocate all").await?;
+        let tasks = prepared(&session, plain(&ground, &self.queries, named.as_deref())).await;
+        Ok(Open { session, ground, tasks, named })
     }
 
     fn is_fresh(&self) -> bool {

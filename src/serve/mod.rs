@@ -13,6 +13,7 @@ mod page;
 mod routes;
 mod scrape;
 mod shelf;
+mod statements;
 mod walk;
 
 pub use desk::Bounds;

@@ -34,6 +34,7 @@ own_metrics! {
     SCRAPE_DURATION = Gauge "pg_exporter_last_scrape_duration_seconds" [] "How long this scrape took.";
     SCRAPES = Counter "pg_exporter_scrapes_total" [] "Scrapes answered.";
     SCRAPE_ERROR = Gauge "pg_exporter_last_scrape_error" [] "Whether any collector gave an error in this scrape.";
+    QUERY_TEXT = Gauge "pg_stat_statements_query_id" ["queryid", "query"] "Texts of the statements that are shown; PGPILOT_STATEMENT_TEXTS=off leaves them out.";
     ROWS = Gauge "pgpilot_collector_rows" ["collector"] "Rows that a collector's last round had, those in `other` included.";
     REST = Gauge "pgpilot_collector_rest_rows" ["collector"] "Rows that are not shown one by one but summed up as `other`.";
     COLLECTOR_SERIES = Gauge "pgpilot_collector_series" ["collector"] "Series that a collector's last round gave.";

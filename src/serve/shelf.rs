@@ -106,6 +106,18 @@ impl Shelf {
         held.readings.insert(query.name, reading);
     }
 
+    /// Adds a family to what a collector gave.
+    pub(super) fn add(&self, name: &str, family: Arc<Family>) {
+        if let Some(reading) = self.held().readings.get_mut(name) {
+            reading.made.families.push(family);
+        }
+    }
+
+    /// The families that a collector gave.
+    pub(super) fn families(&self, name: &str) -> Vec<Arc<Family>> {
+        self.held().readings.get(name).map(|it| it.made.families.clone()).unwrap_or_default()
+    }
+
     /// Counts statements that were sent.
     pub(super) fn count_statements(&self, statements: usize) {
         self.held().cost.statements += statements as u64;

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::desk::Desk;
 use super::shelf::Failure;
+use super::statements::{self, Statements};
 use crate::client::Target;
 use crate::client::postgres::{Lane, PgError, Session};
 use crate::collect::Absence;
-use crate::collect::sql::{Ground, Query, Scope, each, run};
+use crate::collect::sql::{Ground, Most, Query, Scope, each, plain, run};
 use crate::model::error::chain;
 use crate::model::pattern::Patterns;
 
@@ -31,6 +32,7 @@ pub(super) struct Walk {
     queries: Vec<&'static Query>,
     databases: Patterns,
     desk: Arc<Desk>,
+    statements: Statements,
     plan: tokio::sync::Mutex<Plan>,
     /// Every collector was read at least once.
     has_read: AtomicBool,
@@ -60,8 +62,8 @@ impl Walk {
         databases: Patterns,
         desk: Arc<Desk>,
     ) -> Self {
-        let (plan, has_read) = Default::default();
-        Self { target, lane, queries, databases, desk, plan, has_read }
+        let (statements, plan, has_read) = Default::default();
+        Self { target, lane, queries, databases, desk, statements, plan, has_read }
     }
 
     pub(super) fn queries(&self) -> &[&'static Query] {
@@ -96,14 +98,12 @@ impl Walk {
     async fn walk(&self, target: &Target, due: &[&'static Query]) -> Result<(), PgError> {
         let (session, ground) = self.open(target, None).await?;
         // An extension that shows the whole server may be installed in any of its databases.
-        let (mut elsewhere, here): (Vec<_>, Vec<_>) = due
-            .iter()
-            .copied()
-            .filter(|query| query.scope == Scope::Server)
-            .partition(|query| matches!(ground.statement(query, None), Err(Absence::NoExtension)));
+        let of_server = due.iter().copied().filter(|query| query.scope == Scope::Server);
+        let (mut elsewhere, here): (Vec<_>, Vec<_>) =
+            of_server.partition(|query| is_elsewhere(&ground, query));
         self.desk.shelf.count_statements(here.len());
         for query in here {
-            run(&session, &ground, &[query], self.desk.named().as_deref(), |ran| self.desk.take(ran)).await;
+            self.read(&session, &ground, query).await;
         }
         let each: Vec<_> = due.iter().copied().filter(|query| query.scope == Scope::Database).collect();
         let names = self.names(&session).await?;
@@ -140,6 +140,30 @@ impl Walk {
         Ok(rows.iter().map(|row| row.text("datname")).filter(|name| self.databases.take(name)).collect())
     }
 
+    /// One collector of the whole server.
+    async fn read(&self, session: &Session, ground: &Ground, query: &'static Query) {
+        let is_statements = query.top.is_some_and(|top| top.most == Most::Statements);
+        match ground.statement(query, None) {
+            Ok(sql) if is_statements => self.read_statements(session, ground, query, &sql).await,
+            _ => {
+                let task = plain(ground, &[query], self.desk.named().as_deref());
+                run(session, task.iter(), |ran| self.desk.take(ran)).await;
+            }
+        }
+    }
+
+    async fn read_statements(&self, session: &Session, ground: &Ground, query: &'static Query, sql: &str) {
+        match self.statements.read(session, ground, query, &self.desk, sql).await {
+            Ok(took) => self.desk.settle(query, took, None),
+            Err(error) => return self.desk.fail(query, Duration::ZERO, Failure::of(&error)),
+        }
+        if self.desk.bounds.texts {
+            let ids = statements::ids(&self.desk.shelf.families(query.name));
+            let texts = self.statements.texts(session, ground, &ids).await;
+            texts.into_iter().for_each(|family| self.desk.shelf.add(query.name, family));
+        }
+    }
+
     async fn visit(
         &self,
         session: &Session,
@@ -148,17 +172,17 @@ impl Walk {
         elsewhere: &mut Vec<&'static Query>,
         tallies: &mut BTreeMap<&'static str, Tally>,
     ) {
-        let (found, still) = elsewhere.drain(..).partition(|query| ground.statement(query, None).is_ok());
+        let (still, found): (Vec<_>, Vec<_>) =
+            elsewhere.drain(..).partition(|query| is_elsewhere(ground, query));
         *elsewhere = still;
-        let found: Vec<&'static Query> = found;
         for query in found {
-            run(session, ground, &[query], None, |ran| self.desk.take(ran)).await;
+            self.read(session, ground, query).await;
         }
         for query in queries {
             let tally = tally(tallies, query);
             let began = Instant::now();
             match ground.statement(query, None) {
-                Err(absence) => tally.absent = Some(absence),
+                Err(absence) => tally.lack(absence),
                 Ok(sql) => {
                     self.desk.shelf.count_statements(1);
                     match each(session, query, &sql, |row| self.desk.push(query, row)).await {
@@ -180,11 +204,23 @@ impl Walk {
     }
 }
 
+/// Whether a query needs an extension that this database does not have.
+fn is_elsewhere(ground: &Ground, query: &Query) -> bool {
+    matches!(ground.statement(query, None), Err(Absence::NoExtension))
+}
+
 fn tally<'a>(tallies: &'a mut BTreeMap<&'static str, Tally>, query: &Query) -> &'a mut Tally {
     tallies.entry(query.name).or_default()
 }
 
 impl Tally {
+    /// A right that is missing in one database says more than an extension that is not in another.
+    fn lack(&mut self, absence: Absence) {
+        if !matches!(self.absent, Some(Absence::MissingRight(_))) {
+            self.absent = Some(absence);
+        }
+    }
+
     /// A database that was dropped since we asked for the list is no fault.
     fn fail(&mut self, error: &PgError) {
         if error.sqlstate() != Some("3D000") {

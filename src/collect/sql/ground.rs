@@ -21,6 +21,8 @@ pub struct Ground {
     columns: BTreeSet<(String, String)>,
     /// Name and schema.
     extensions: BTreeMap<String, String>,
+    /// Extensions in schemas that the role may not look into.
+    shut: BTreeSet<String>,
     /// Names of rights that the role lacks.
     lacks: BTreeSet<&'static str>,
 }
@@ -43,6 +45,7 @@ impl Ground {
             database: server.text("database"),
             columns: columns.iter().map(|row| pair(row, "view", "name")).collect(),
             extensions: extensions.iter().map(|row| pair(row, "name", "schema")).collect(),
+            shut: extensions.iter().filter(|row| !row.is_true("open")).map(|row| row.text("name")).collect(),
             lacks: RIGHTS.iter().map(|it| it.name).filter(|name| !server.is_true(name)).collect(),
         })
     }
@@ -83,6 +86,9 @@ impl Ground {
         if query.extension.is_some_and(|name| !self.extensions.contains_key(name)) {
             return Err(Absence::NoExtension);
         }
+        if query.extension.is_some_and(|name| self.shut.contains(name)) {
+            return Err(Absence::MissingRight(EXTENSION_SCHEMA));
+        }
         if let Some(right) = query.needs.iter().find(|right| self.lacks.contains(right.name)) {
             return Err(Absence::MissingRight(right.name));
         }
@@ -90,6 +96,9 @@ impl Ground {
         Ok(template::fill(sql, self, named))
     }
 }
+
+/// In `pgpilot_missing_privilege`: USAGE on the schema that an extension is in.
+const EXTENSION_SCHEMA: &str = "extension_schema";
 
 /// A schema's name may have a dot, which is then no separator.
 fn quote_name_whole(name: &str) -> String {
@@ -105,7 +114,7 @@ fn server_sql() -> String {
 }
 
 fn extensions_sql() -> String {
-    "select e.extname as name, n.nspname as schema from pg_extension e join pg_namespace n on n.oid = e.extnamespace"
+    "select e.extname as name, n.nspname as schema, has_schema_privilege(n.oid, 'usage') as open from pg_extension e join pg_namespace n on n.oid = e.extnamespace"
         .to_owned()
 }
 

@@ -2,11 +2,20 @@
 
 mod activity;
 mod bgwriter;
+mod bloat;
+mod catalog;
 mod checkpointer;
+mod conflicts;
+mod control;
 mod database;
+mod folders;
+mod freeze;
 mod ground;
 mod indexes;
 mod io;
+mod limits;
+mod locks;
+mod mistakes;
 mod query;
 mod rank;
 mod rights;
@@ -14,9 +23,12 @@ mod row;
 mod run;
 mod server;
 mod settings;
+pub mod statement_groups;
+mod statements;
 mod table_sizes;
 mod tables;
 pub mod template;
+mod waits;
 mod wal;
 
 pub use ground::Ground;
@@ -24,7 +36,7 @@ pub use query::{Cadence, Column, Given, Most, OLDEST, Query, Rest, Scope, Shape,
 pub use rank::{OTHER, Ranking, Settled};
 pub use rights::{MONITOR, RIGHTS, Right};
 pub use row::{Fields, Layout, Made, Row, families};
-pub use run::{Found, Ran, each, run};
+pub use run::{Found, Ran, Task, each, plain, prepared, run};
 
 /// The list of SQL collectors, in the order of the reference page.
 pub const QUERIES: &[Query] = &[
@@ -33,19 +45,52 @@ pub const QUERIES: &[Query] = &[
     settings::SETTINGS,
     database::DATABASE,
     database::SIZE,
+    limits::DATABASES,
+    limits::ROLES,
+    conflicts::CONFLICTS,
+    freeze::WRAPAROUND,
+    freeze::CURRENT,
+    freeze::WORKERS,
+    freeze::RUNNING,
     checkpointer::CHECKPOINTER,
+    control::CHECKPOINT,
     bgwriter::BGWRITER,
     wal::WAL,
     wal::POSITION,
+    folders::WAL,
+    folders::ARCHIVE,
+    folders::TEMP,
+    folders::TABLESPACES,
     io::IO,
     activity::STATES,
     activity::AGES,
     activity::BACKENDS,
+    waits::CONNECTIONS,
+    waits::WAITS,
+    waits::LONG,
+    waits::HORIZON,
+    waits::HOLDER,
+    waits::PREPARED,
+    locks::COUNT,
+    locks::WAITING,
+    locks::BLOCKED,
+    locks::BLOCKERS,
+    mistakes::FILE_ERRORS,
+    mistakes::HBA,
+    statements::STATEMENTS,
+    statements::ALL,
+    statements::STATE,
     tables::TABLES,
     table_sizes::SIZES,
     indexes::INDEXES,
     indexes::INVALID,
     indexes::WASTE,
+    bloat::TABLES,
+    bloat::BTREES,
+    catalog::SEQUENCES,
+    catalog::EXTENSIONS,
+    catalog::PUBLICATIONS,
+    catalog::FUNCTIONS,
 ];
 
 #[cfg(test)]

@@ -28,28 +28,52 @@ pub enum Found {
     Nothing(Absence),
 }
 
-/// Runs queries and hands each result out as soon as it is there. `named` as in [`super::template::fill`].
+/// A query with the statement to send, or why there is none.
+#[derive(Debug)]
+pub struct Task {
+    pub query: &'static Query,
+    sql: Result<String, Absence>,
+}
+
+/// The statements of queries as they are. `named` as in [`super::template::fill`].
+pub fn plain(ground: &Ground, queries: &[&'static Query], named: Option<&[String]>) -> Vec<Task> {
+    queries.iter().map(|query| Task { query, sql: ground.statement(query, named) }).collect()
+}
+
+/// As [`plain`], for a session that runs them many times: the server keeps their plans, of which making is most of
+/// what they cost (measured, a round of 29: 12 ms without, 6 ms with). One that it will not prepare is sent as it is.
+pub async fn prepared(session: &Session, tasks: Vec<Task>) -> Vec<Task> {
+    let one = |(at, task): (usize, Task)| async move {
+        let Ok(sql) = &task.sql else { return task };
+        let prepare = format!("prepare pgpilot_{at} as {sql}");
+        match session.run(task.query.name, &prepare).await {
+            Ok(()) => Task { sql: Ok(format!("execute pgpilot_{at}")), ..task },
+            Err(_) => task,
+        }
+    };
+    join_all(tasks.into_iter().enumerate().map(one)).await
+}
+
+/// Runs queries and hands each result out as soon as it is there.
 ///
 /// Each statement is its own transaction: one that fails spoils no other. The server works them off one after
 /// another, so a query's time counts from the end of the one before it.
-pub async fn run(
-    session: &Session,
-    ground: &Ground,
-    queries: &[&'static Query],
-    named: Option<&[String]>,
-    report: impl Fn(Ran),
-) {
+pub async fn run(session: &Session, tasks: impl Iterator<Item = &Task>, report: impl Fn(Ran)) {
     let done = Mutex::new(Instant::now());
     let (done, report) = (&done, &report);
-    let one = |query: &'static Query| async move {
-        let found = match ground.statement(query, named) {
-            Ok(sql) => find(session, query, &sql).await,
-            Err(absence) => Ok(Found::Nothing(absence)),
-        };
-        let took = lap(done, Instant::now());
-        report(Ran { query, found, took });
+    let one = |task: &Task| {
+        let (query, sql) =
+            (task.query, task.sql.as_deref().map_err(|absence| *absence).map(ToOwned::to_owned));
+        async move {
+            let found = match sql {
+                Ok(sql) => find(session, query, &sql).await,
+                Err(absence) => Ok(Found::Nothing(absence)),
+            };
+            let took = lap(done, Instant::now());
+            report(Ran { query, found, took });
+        }
     };
-    join_all(queries.iter().map(|query| one(query))).await;
+    join_all(tasks.map(one)).await;
 }
 
 /// The time since the last lap; the next one starts now.

@@ -17,29 +17,56 @@ use crate::model::setting::quote;
 
 /// The statement as this server understands it. `named`: the databases to show by name; none: all.
 pub fn fill(sql: &Sql, ground: &Ground, named: Option<&[String]>) -> String {
-    let mut filled = String::with_capacity(sql.text.len());
-    let mut rest = sql.text;
-    while let Some((before, tail)) = rest.split_once('{') {
-        let (brace, after) = tail.split_once('}').unwrap_or((tail, ""));
-        filled.push_str(before);
-        filled.push_str(&meaning(brace, sql.view, ground, named));
-        rest = after;
-    }
-    filled + rest
+    fill_text(sql.text, sql.view, ground, named)
 }
 
-fn meaning(brace: &str, view: &str, ground: &Ground, named: Option<&[String]>) -> String {
-    match brace.split_once(':') {
+fn fill_text(text: &str, view: &str, ground: &Ground, named: Option<&[String]>) -> String {
+    let Some((before, tail)) = text.split_once('{') else { return text.to_owned() };
+    let (brace, after) = matching(tail);
+    let meant = match brace.split_once(':') {
         Some(("schema", extension)) => ground.schema(extension),
         Some(("db", expression)) => database(expression, named),
-        _ => optional(brace, view, ground),
+        _ => fill_text(&optional(brace, view, ground), view, ground, named),
+    };
+    before.to_owned() + &meant + &fill_text(after, view, ground, named)
+}
+
+/// At the first bar that is in no inner brace.
+fn split(text: &str) -> (&str, Option<&str>) {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            '|' if depth == 0 => return (&text[..at], Some(&text[at + 1..])),
+            _ => {}
+        }
     }
+    (text, None)
+}
+
+/// What is inside of a brace that was opened, and what follows it.
+fn matching(tail: &str) -> (&str, &str) {
+    let mut depth = 1;
+    for (at, c) in tail.char_indices() {
+        depth += match c {
+            '{' => 1,
+            '}' => -1,
+            _ => 0,
+        };
+        if depth == 0 {
+            return (&tail[..at], &tail[at + 1..]);
+        }
+    }
+    (tail, "")
 }
 
 fn optional(brace: &str, view: &str, ground: &Ground) -> String {
-    let mut parts = brace.splitn(3, '|');
-    let column = parts.next().unwrap_or_default();
-    let (there, missing) = (parts.next(), parts.next());
+    let (column, rest) = split(brace);
+    let (there, missing) = rest.map_or((None, None), |rest| {
+        let (there, missing) = split(rest);
+        (Some(there), missing)
+    });
     let (view, column) = column.split_once('.').unwrap_or((view, column));
     match (ground.has(view, column), there) {
         (true, None) => format!(", {column}"),
@@ -86,6 +113,10 @@ mod tests {
             ("select {new|new + 1|0}, {missing|missing|null} as m", "select new + 1, null as m"),
             ("select 1{missing|, missing}", "select 1"),
             ("select 1{w.x|, x}{w.y|, y}", "select 1, x"),
+            (
+                "select 1{new|, (select {schema:ext}.f({missing|x|y}))}, 2",
+                "select 1, (select \"my schema\".f(y)), 2",
+            ),
             ("from {schema:ext}.t", "from \"my schema\".t"),
             (
                 "select {db:datname}",
