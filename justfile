@@ -34,3 +34,7 @@ try *arguments:
 # The figures in the README
 bench:
     benches/figures
+
+# A scrape next to postgres_exporter's and pg_exporter's; just bench-scrape --short is enough to try it
+bench-scrape *arguments:
+    benches/scrape {{ arguments }}
