@@ -76,7 +76,7 @@ impl Desk {
     pub(super) fn settle(&self, query: &'static Query, took: Duration, failure: Option<Failure>) {
         let settled = locked(&self.rankings).get_mut(query.name).map(|it| it.settle(Instant::now()));
         let Settled { rows, shown, rest } = settled.unwrap_or(Settled { rows: vec![], shown: 0, rest: 0 });
-        if query.top.is_some_and(|top| top.most == Most::Databases) {
+        if query.name == DECIDES {
             *locked(&self.named) = (rest > 0).then(|| names(query, &rows[..shown]));
         }
         let made = sql::families(query, &rows, self.bounds.series);
@@ -95,6 +95,9 @@ impl Desk {
         self.shelf.put(query, Found::Nothing(absence), Duration::ZERO);
     }
 }
+
+/// The collector whose rows are the databases that all others show by name.
+const DECIDES: &str = "database";
 
 /// The label `datname` of rows.
 fn names(query: &Query, rows: &[Row]) -> Vec<String> {

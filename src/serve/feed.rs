@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::desk::Desk;
 use crate::client::postgres::{Lane, PgError, Session};
 use crate::client::{Reach, Target};
-use crate::collect::sql::{Ground, Query, Task, plain, prepared, run};
+use crate::collect::sql::{Ground, Most, Query, Task, plain, prepared, run};
 use crate::model::error::chain;
 
 /// The pauses between attempts to connect: doubling, so that a server that comes back is seen soon and one that
@@ -140,6 +140,10 @@ impl Feed {
         self.desk.shelf.count_connect();
         let ground = Ground::read(&session, &self.queries).await?;
         self.held().missing = ground.missing().map(|right| right.name).collect();
+        // Which databases are shown by name decides the others' statements.
+        let by_name = |query: &&&'static Query| query.top.is_some_and(|top| top.most == Most::Databases);
+        let deciding: Vec<_> = self.queries.iter().filter(by_name).copied().collect();
+        run(&session, plain(&ground, &deciding, None).iter(), |ran| self.desk.take(ran)).await;
         let named = self.desk.named();
         let tasks = prepared(&session, plain(&ground, &self.queries, named.as_deref())).await;
         Ok(Open { session, ground, tasks, named })

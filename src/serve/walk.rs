@@ -22,6 +22,9 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Rounds that take long are not begun again at once: at least half of the time we are quiet.
 const QUIET: u32 = 2;
 
+/// How long a database that is being dropped may still be listed.
+const DROPPING: Duration = Duration::from_millis(500);
+
 /// Templates hold nothing of the user's, and a session in one keeps CREATE DATABASE waiting.
 const DATABASES: &str = "select datname from pg_database where datallowconn and not datistemplate \
                          and has_database_privilege(oid, 'connect') order by datname <> current_database(), datname";
@@ -51,7 +54,8 @@ struct Tally {
     /// Databases that gave rows or could have.
     good: usize,
     absent: Option<Absence>,
-    failure: Option<Failure>,
+    /// By database.
+    failures: Vec<(String, Failure)>,
 }
 
 impl Walk {
@@ -109,17 +113,23 @@ impl Walk {
         let names = self.names(&session).await?;
         let mut tallies: BTreeMap<&'static str, Tally> = BTreeMap::new();
         let mut open = Some((session, ground));
-        for name in names {
-            let visit = match open.take().filter(|(_, ground)| ground.database == name) {
+        for name in &names {
+            let visit = match open.take().filter(|(_, ground)| ground.database == *name) {
                 Some(open) => Ok(open),
-                None => self.open(target, Some(&name)).await,
+                None => self.open(target, Some(name)).await,
             };
             match visit {
                 Ok((session, ground)) => {
-                    self.visit(&session, &ground, &each, &mut elsewhere, &mut tallies).await
+                    self.visit(&session, &ground, &each, &mut elsewhere, &mut tallies).await;
                 }
-                Err(error) => each.iter().for_each(|query| tally(&mut tallies, query).fail(&error)),
+                Err(error) => each.iter().for_each(|query| tally(&mut tallies, query).fail(name, &error)),
             }
+        }
+        if tallies.values().any(|tally| !tally.failures.is_empty()) {
+            // DROP DATABASE … WITH (FORCE) ends our session a moment before the database is gone.
+            tokio::time::sleep(DROPPING).await;
+            let still = self.names(&self.open(target, None).await?.0).await?;
+            tallies.values_mut().for_each(|tally| tally.failures.retain(|(name, _)| still.contains(name)));
         }
         elsewhere.into_iter().for_each(|query| self.desk.nothing(query, Absence::NoExtension));
         each.into_iter().for_each(|query| self.settle(query, tallies.remove(query.name).unwrap_or_default()));
@@ -187,7 +197,7 @@ impl Walk {
                     self.desk.shelf.count_statements(1);
                     match each(session, query, &sql, |row| self.desk.push(query, row)).await {
                         Ok(()) => tally.good += 1,
-                        Err(error) => tally.fail(&error),
+                        Err(error) => tally.fail(&ground.database, &error),
                     }
                 }
             }
@@ -196,10 +206,11 @@ impl Walk {
     }
 
     fn settle(&self, query: &'static Query, tally: Tally) {
-        match tally {
-            Tally { good: 0, failure: Some(failure), took, .. } => self.desk.fail(query, took, failure),
-            Tally { good: 0, absent: Some(absence), .. } => self.desk.nothing(query, absence),
-            Tally { failure, took, .. } => self.desk.settle(query, took, failure),
+        let failure = tally.failures.into_iter().next().map(|(_, failure)| failure);
+        match (tally.good, failure, tally.absent) {
+            (0, Some(failure), _) => self.desk.fail(query, tally.took, failure),
+            (0, None, Some(absence)) => self.desk.nothing(query, absence),
+            (_, failure, _) => self.desk.settle(query, tally.took, failure),
         }
     }
 }
@@ -221,11 +232,9 @@ impl Tally {
         }
     }
 
-    /// A database that was dropped since we asked for the list is no fault.
-    fn fail(&mut self, error: &PgError) {
-        if error.sqlstate() != Some("3D000") {
-            self.failure.get_or_insert_with(|| Failure::of(error));
-        }
+    /// Whether it is one that was dropped meanwhile, which is no fault, is asked in the end.
+    fn fail(&mut self, database: &str, error: &PgError) {
+        self.failures.push((database.to_owned(), Failure::of(error)));
     }
 }
 

@@ -8,7 +8,7 @@ pub(super) const STATES: Query = Query {
     why: "Sessions against max_connections, and transactions left open, are what stops an indexer first.",
     sql: &[sql(
         14,
-        "select d.datname, s.state, count(a.pid) as sessions, \
+        "select {db:d.datname} as datname, s.state, count(a.pid) as sessions, \
                coalesce(max(extract(epoch from clock_timestamp() - a.xact_start)), 0) as longest \
                from pg_database d cross join unnest(array['active', 'idle', 'idle in transaction', \
                'idle in transaction (aborted)', 'fastpath function call', 'disabled']) as s (state) \
@@ -38,7 +38,7 @@ pub(super) const AGES: Query = Query {
     why: "An old transaction holds back vacuum in the whole server; one that idles does so for nothing.",
     sql: &[sql(
         14,
-        "select d.datname, \
+        "select {db:d.datname} as datname, \
                coalesce(max(extract(epoch from clock_timestamp() - a.xact_start)), 0) as xact, \
                coalesce(max(extract(epoch from clock_timestamp() - a.query_start)) \
                filter (where a.state = 'active'), 0) as query, \
