@@ -1,4 +1,5 @@
 //! Servers that make a scrape hard: locks, statements that hang, databases that go, thousands of sessions, odd names.
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod support;
 

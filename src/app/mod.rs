@@ -1,6 +1,7 @@
 //! Where the parts are put together: the process's environment and clock are read here and nowhere else.
 
 mod environment;
+mod rights;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::client::postgres::{Lane, PgError};
 use crate::config::Config;
 use crate::config::values::{Names, ProfileName};
 use crate::loops::tuning::{PATIENCE, TuneError, Tuning, View};
+use crate::model::doctor::Finding;
 use crate::model::error::chain;
 use crate::model::facts::{Declared, Facts, Ours};
 use crate::serve::board::Board;
@@ -205,6 +207,17 @@ pub async fn look(loaded: &Loaded) -> (Facts, Option<TuneError>) {
     let session = Err(if let TuneError::Postgres(error) = &error { error } else { &PgError::NotTried });
     let facts = view(&loaded.config).look(&loaded.target, session, Ours::default(), now()).await;
     (facts, Some(error))
+}
+
+/// What collectors lack; nothing while there is no server, which is a finding already.
+pub async fn rights(loaded: &Loaded) -> Vec<Finding> {
+    let lane = Lane {
+        application_name: "pgpilot doctor".to_owned(),
+        database: None,
+        read_only: true,
+        statement_timeout: loaded.config.statement_timeout.0,
+    };
+    rights::findings(&loaded.target, &lane).await.unwrap_or_default()
 }
 
 fn view(config: &Config) -> View {

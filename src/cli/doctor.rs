@@ -24,7 +24,8 @@ pub(super) async fn run(args: &Args) -> Exit {
     let journal = journal.map(drop).map_err(|error| format!("{}; {}", print::chain(&error), error.hint()));
     let (facts, error) = app::look(&loaded).await;
     let names: Vec<_> = KNOBS.iter().map(|knob| knob.name).collect();
-    let findings = examine(&Patient { facts: &facts, names: &names, journal });
+    let mut findings = examine(&Patient { facts: &facts, names: &names, journal });
+    findings.extend(app::rights(&loaded).await);
     if args.json {
         print::json(&findings);
     } else {

@@ -90,7 +90,7 @@ impl Server {
         self.folder.path().join("server.log")
     }
 
-    fn said(&self) -> String {
+    pub fn said(&self) -> String {
         fs::read_to_string(self.log()).unwrap_or_default()
     }
 

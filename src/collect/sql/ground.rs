@@ -78,6 +78,16 @@ impl Ground {
         RIGHTS.iter().copied().filter(|right| self.lacks.contains(right.name))
     }
 
+    /// The rights that the role has.
+    pub fn holds(&self, right: &Right) -> bool {
+        !self.lacks.contains(right.name)
+    }
+
+    /// Extensions whose schema the role may not look into, with that schema quoted.
+    pub fn shut(&self) -> impl Iterator<Item = (&str, String)> {
+        self.shut.iter().map(|name| (name.as_str(), self.schema(name)))
+    }
+
     /// The statement of a query on this ground, or why there is none. `named` as in [`template::fill`].
     ///
     /// # Errors

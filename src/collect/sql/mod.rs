@@ -5,6 +5,7 @@ mod bgwriter;
 mod bloat;
 mod catalog;
 mod checkpointer;
+mod clock;
 mod conflicts;
 mod control;
 mod database;
@@ -40,6 +41,8 @@ pub use run::{Found, Ran, Task, each, plain, prepared, run};
 
 /// The list of SQL collectors, in the order of the reference page.
 pub const QUERIES: &[Query] = &[
+    // First, since its value is older the longer it waits.
+    clock::CLOCK,
     server::SERVER,
     server::IDENTITY,
     settings::SETTINGS,

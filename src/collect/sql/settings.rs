@@ -17,7 +17,7 @@ pub(super) const SETTINGS: Query = Query {
     )],
     shape: Shape::Rows {
         reads: &["context", "name", "pending_restart", "source", "unit", "value", "vartype"],
-        gives: &[NUMBER, INFO, PENDING, PENDING_COUNT],
+        gives: &[NUMBER, INFO, PENDING, PENDING_COUNT, CHECKSUM],
         decode,
     },
     ..FAST
@@ -50,6 +50,13 @@ const PENDING_COUNT: Desc = Desc {
     kind: Kind::Gauge,
     labels: &[],
     help: "Settings whose new value waits for a restart.",
+};
+
+const CHECKSUM: Desc = Desc {
+    name: "pg_settings_checksum",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "A number that changes when any setting does: made of all values that are not defaults.",
 };
 
 /// Words that decide durability, WAL volume or speed. None of them can hold a secret.
@@ -96,7 +103,18 @@ fn decode(rows: &[&dyn Fields]) -> Vec<Family> {
     families.push(INFO.family(words.map(|row| word(*row)).collect()));
     families.push(PENDING.family(pending.iter().map(|name| PENDING.sample(&[name], 1.0)).collect()));
     families.push(PENDING_COUNT.single(pending.len() as f64));
+    families.push(CHECKSUM.single(f64::from(checksum(rows))));
     families
+}
+
+/// FNV-1a over names and values, whose order the view does not promise; 32 bits, which a float holds exactly.
+fn checksum(rows: &[&dyn Fields]) -> u32 {
+    let one = |row: &&dyn Fields| {
+        let text = [name(*row), "=", row.get("value").unwrap_or_default()].concat();
+        text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    };
+    let set = rows.iter().filter(|row| !matches!(row.get("source"), Some("default" | "session" | "client")));
+    set.map(one).fold(0, u32::wrapping_add)
 }
 
 fn name(row: &dyn Fields) -> &str {
@@ -206,5 +224,11 @@ mod tests {
         assert_eq!(get("pg_settings_pending_restart").samples, [PENDING.sample(&["shared_buffers"], 1.0)]);
         assert_eq!(get("pg_settings_pending_restart_count").samples[0].value, 1.0);
         assert_eq!(get("pg_settings_info").samples[0].labels[1].1, "replica");
+        let other = setting(["wal_level", "logical", "", "enum"]);
+        assert_ne!(
+            checksum(&[&row, &other]),
+            checksum(&[&row, &setting(["wal_level", "replica", "", "enum"])])
+        );
+        assert_eq!(checksum(&[&row, &other]), checksum(&[&other, &row]));
     }
 }
