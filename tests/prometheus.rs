@@ -139,7 +139,17 @@ fn prometheus_takes_every_sample_without_a_complaint() {
 fn series(reply: &Reply) -> BTreeMap<String, f64> {
     let lines = reply.text().lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let parts = lines.map(|line| line.rsplit_once(' ').unwrap());
-    parts.map(|(series, value)| (series.to_owned(), value.parse().unwrap())).collect()
+    parts.map(|(series, value)| (canonical(series), value.parse().unwrap())).collect()
+}
+
+/// The forms differ in the order of a bucket's labels and in how they write a whole number.
+fn canonical(series: &str) -> String {
+    let Some((name, labels)) = series.split_once('{').filter(|(name, _)| name.ends_with("_bucket")) else {
+        return series.to_owned();
+    };
+    let mut labels: Vec<_> = labels.trim_end_matches("\"}").split("\",").collect();
+    labels.sort_unstable();
+    format!("{name}{{{}", labels.join(",").replace(".0", ""))
 }
 
 /// Types by family, as far as both forms have a word for them.

@@ -12,6 +12,8 @@ pub enum Kind {
     Gauge,
     /// Always 1; what it says stands in its labels. Named `…_info`.
     Info,
+    /// Observations by size.
+    Histogram,
 }
 
 impl Kind {
@@ -20,6 +22,7 @@ impl Kind {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Info => "info",
+            Self::Histogram => "histogram",
         }
     }
 }
@@ -41,9 +44,37 @@ pub struct Family {
     pub kind: Kind,
     pub help: Cow<'static, str>,
     pub samples: Vec<Sample>,
+    /// What a histogram has instead of samples.
+    pub histograms: Vec<Histogram>,
+}
+
+/// Observations by size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Histogram {
+    pub labels: Labels,
+    /// Upper bounds, the last of them infinite, with the observations above the bound before.
+    pub buckets: Vec<(f64, u64)>,
+    /// Of all observations.
+    pub sum: f64,
+}
+
+impl Histogram {
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|(_, count)| count).sum()
+    }
 }
 
 impl Family {
+    /// Whether there is nothing to show.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.histograms.is_empty()
+    }
+
+    /// How many series it is; a histogram has its sum and count besides the buckets.
+    pub fn series(&self) -> usize {
+        self.samples.len() + self.histograms.iter().map(|it| it.buckets.len() + 2).sum::<usize>()
+    }
+
     /// Makes the family fit to be exposed, and returns how many samples that cost.
     ///
     /// A label set that is there already is left out, since one double series makes Prometheus refuse everything else.
@@ -78,7 +109,13 @@ impl Desc {
     }
 
     pub fn family(&self, samples: Vec<Sample>) -> Family {
-        Family { name: self.name.into(), kind: self.kind, help: self.help.into(), samples }
+        let histograms = vec![];
+        Family { name: self.name.into(), kind: self.kind, help: self.help.into(), samples, histograms }
+    }
+
+    /// The family of a histogram.
+    pub fn histogram(&self, histograms: Vec<Histogram>) -> Family {
+        Family { histograms, ..self.family(vec![]) }
     }
 
     /// The family of one sample without labels.
@@ -115,7 +152,7 @@ impl Snapshot {
 
     /// Adds a family that was made tidy before, without copying it.
     pub fn share(&mut self, family: &Arc<Family>) {
-        if family.samples.is_empty() {
+        if family.is_empty() {
             return;
         }
         let group = self.groups.entry(family.name.clone()).or_default();
@@ -131,7 +168,7 @@ impl Snapshot {
     }
 
     pub fn series(&self) -> usize {
-        self.groups().map(|group| group.samples().count()).sum()
+        self.groups().flat_map(|group| &group.0).map(|family| family.series()).sum()
     }
 }
 
@@ -149,6 +186,10 @@ impl Group {
     /// The first family, which has name, type and help for all of them.
     pub fn head(&self) -> &Family {
         &self.0[0]
+    }
+
+    pub fn histograms(&self) -> impl Iterator<Item = &Histogram> {
+        self.0.iter().flat_map(|family| &family.histograms)
     }
 
     pub fn samples(&self) -> impl Iterator<Item = &Sample> {

@@ -86,7 +86,7 @@ fn unit(desc: &Desc) -> &'static str {
         _ if name.ends_with("_timestamp_seconds") || desc.help.contains("since 1970") => "timestamp",
         _ if name.ends_with("_seconds") || desc.help.contains("in seconds") => "seconds",
         _ if name.ends_with("_bytes") => "bytes",
-        Kind::Counter | Kind::Gauge => "",
+        Kind::Counter | Kind::Gauge | Kind::Histogram => "",
     }
 }
 

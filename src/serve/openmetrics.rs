@@ -11,7 +11,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::model::metric::{Group, Kind, Labels, Sample, Snapshot};
+use crate::model::metric::{Group, Histogram, Kind, Labels, Sample, Snapshot};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -47,9 +47,17 @@ fn group(encoder: &mut DescriptorEncoder<'_>, group: &Group) -> fmt::Result {
         },
         Kind::Info => (full.strip_suffix("_info").unwrap_or(full), MetricType::Info, info),
         Kind::Gauge => (full, MetricType::Gauge, gauge),
+        Kind::Histogram => (full, MetricType::Histogram, gauge),
     };
     let mut metric = encoder.encode_descriptor(name, &escape_help(&family.help), None, kind)?;
-    group.samples().try_for_each(|it| write(&mut metric, it))
+    group.samples().try_for_each(|it| write(&mut metric, it))?;
+    group.histograms().try_for_each(|it| histogram(&mut metric, it))
+}
+
+fn histogram(metric: &mut MetricEncoder<'_>, histogram: &Histogram) -> fmt::Result {
+    let labels = LabelSet(&histogram.labels);
+    let mut own = metric.encode_family(&labels)?;
+    own.encode_histogram::<NoLabelSet>(histogram.sum, histogram.count(), &histogram.buckets, None)
 }
 
 fn info(metric: &mut MetricEncoder<'_>, sample: &Sample) -> fmt::Result {
@@ -113,6 +121,13 @@ pg_stat_database_blks_hit{datname="a\"b\\c d"} 3.0
 # HELP pg_stat_wal_bytes WAL.
 # TYPE pg_stat_wal_bytes counter
 pg_stat_wal_bytes_total 1.5
+# HELP pg_took_seconds Took.
+# TYPE pg_took_seconds histogram
+pg_took_seconds_sum{way="up"} 3.5
+pg_took_seconds_count{way="up"} 3
+pg_took_seconds_bucket{le="0.5",way="up"} 2
+pg_took_seconds_bucket{le="1.0",way="up"} 2
+pg_took_seconds_bucket{le="+Inf",way="up"} 3
 # HELP pg_up Up.
 # TYPE pg_up gauge
 pg_up 1.0

@@ -9,6 +9,7 @@ mod clock;
 mod conflicts;
 mod control;
 mod database;
+mod distribution;
 mod folders;
 mod freeze;
 mod ground;
@@ -68,6 +69,8 @@ pub const QUERIES: &[Query] = &[
     activity::STATES,
     activity::AGES,
     activity::BACKENDS,
+    distribution::XACT_AGE,
+    distribution::IDLE,
     waits::CONNECTIONS,
     waits::WAITS,
     waits::LONG,
@@ -152,6 +155,7 @@ mod tests {
                 Kind::Counter => assert!(name.ends_with("_total"), "{name}"),
                 Kind::Gauge => assert!(!name.ends_with("_total") && !name.ends_with("_info"), "{name}"),
                 Kind::Info => assert!(name.ends_with("_info"), "{name}"),
+                Kind::Histogram => assert!(name.ends_with("_seconds"), "{name}"),
             }
             assert!(name.starts_with("pg_") && desc.help.ends_with('.'), "{name}: {}", desc.help);
         }

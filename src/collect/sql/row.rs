@@ -101,7 +101,7 @@ impl Made {
         let mut made = Self::default();
         for mut family in families {
             made.duplicates += family.tidy();
-            if !family.samples.is_empty() {
+            if !family.is_empty() {
                 made.families.push(Arc::new(family));
             }
         }
@@ -109,7 +109,7 @@ impl Made {
     }
 
     pub fn series(&self) -> usize {
-        self.families.iter().map(|family| family.samples.len()).sum()
+        self.families.iter().map(|family| family.series()).sum()
     }
 }
 

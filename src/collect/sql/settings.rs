@@ -152,6 +152,7 @@ fn number(row: &dyn Fields) -> Option<Family> {
         kind: Kind::Gauge,
         help: format!("Setting {setting}{words}.").into(),
         samples: vec![Sample { labels: [].into(), value }],
+        histograms: vec![],
     })
 }
 
