@@ -40,6 +40,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sysinfo::", &["src/collect/"]),
     ("envy::", &["src/config/table.rs"]),
     ("clap::", &["src/cli/", "src/docs.rs"]),
+    ("saphyr_parser::", &["src/serve/web_config/yaml.rs"]),
+    ("x509_cert::", &["src/serve/web_config/client_auth.rs"]),
+    ("bcrypt::", &["src/serve/web_config/users.rs", "src/serve/guard/proof.rs"]),
+    ("tokio_rustls::", &["src/serve/secure.rs"]),
 ];
 
 fn rust_files(root: &Path) -> Vec<PathBuf> {

@@ -14,6 +14,7 @@ use crate::config::values::Mode;
 use crate::loops::tune::{self, Open, Orders};
 use crate::loops::tuning::{TuneError, Tuning};
 use crate::serve::board::Board;
+use crate::serve::http::{self, Front};
 use crate::tune::Policy;
 
 /// Watches the server, plans, serves /metrics, and in mode `apply` writes what needs no restart.
@@ -67,7 +68,7 @@ pub(super) async fn run(_: &Args) -> Exit {
         Err(bad) => {
             bad.iter().for_each(|said| error!(problem = "bad_options", "{said}"));
             board.publish(tune::bad_options(bad));
-            crate::serve::http::serve(listener, board.clone(), None, stop.clone()).await;
+            http::serve(vec![listener], Front::default(), board.clone(), None, stop.clone()).await;
         }
     }
     info!("stopped");
@@ -97,7 +98,7 @@ async fn serve(
     let scraper = app::scraper(loaded, board.clone());
     tokio::join!(
         tune::run(&opener, orders, board, stop),
-        crate::serve::http::serve(listener, board.clone(), Some(scraper), stop.clone()),
+        http::serve(vec![listener], Front::default(), board.clone(), Some(scraper), stop.clone()),
     );
 }
 

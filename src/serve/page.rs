@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use hyper::StatusCode;
 
-use super::board::{Board, Health};
-use super::routes::{ROUTES, Reply, of};
+use super::board::Health;
+use super::routes::{Reply, Site, of, places};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
@@ -14,13 +14,17 @@ body{font:16px/1.5 system-ui,sans-serif;max-width:90rem;margin:2rem auto;padding
 pre{overflow:auto;font-size:.8rem;padding:1rem;background:#8881;border-radius:.4rem}\
 td{padding:.1rem 1rem .1rem 0}";
 
-pub(super) fn index(board: &Board) -> Reply {
-    let shown = board.held();
+pub(super) fn index(site: &Site) -> Reply {
+    let shown = site.board.held();
     let plan = shown.plan.as_ref().map_or("There is no plan yet.", |plan| &plan.text);
-    of(StatusCode::OK, "text/html; charset=utf-8", Bytes::from(html(&board.health(), plan)))
+    of(
+        StatusCode::OK,
+        "text/html; charset=utf-8",
+        Bytes::from(html(&site.board.health(), plan, &site.metrics_path)),
+    )
 }
 
-fn html(health: &Health, plan: &str) -> String {
+fn html(health: &Health, plan: &str, metrics: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
@@ -30,7 +34,8 @@ fn html(health: &Health, plan: &str) -> String {
     );
     list(&mut page, "ul", health.problems.iter().map(|said| format!("<li>{}", escape(said))));
     let row = |path: &str, about: &str| format!("<tr><td><a href=\"{path}\">{path}</a><td>{about}");
-    list(&mut page, "table", ROUTES[1..].iter().map(|route| row(route.path, route.about)));
+    let others = places(metrics).filter(|(place, _)| *place != "/");
+    list(&mut page, "table", others.map(|(place, route)| row(place, route.about)));
     // A String takes everything that is written to it.
     let _ = write!(page, "<h2>Plan</h2>\n<pre>{}</pre>\n</html>\n", escape(plan));
     page
@@ -62,7 +67,7 @@ mod tests {
     #[test]
     fn what_others_say_cannot_become_markup() {
         let said = "<script>alert('\"')</script> & more".to_owned();
-        let page = html(&Health { started: true, ready: false, problems: vec![said] }, "a < b");
+        let page = html(&Health { started: true, ready: false, problems: vec![said] }, "a < b", "/metrics");
         assert!(page.contains("<li>&lt;script&gt;alert('&quot;')&lt;/script&gt; &amp; more"), "{page}");
         assert!(
             page.contains("<pre>a &lt; b</pre>")

@@ -27,6 +27,8 @@ type Answer = Pin<Box<dyn Future<Output = Reply> + Send>>;
 pub(super) struct Site {
     pub(super) board: Arc<Board>,
     pub(super) scraper: Scraper,
+    /// Where the metrics are found.
+    pub(super) metrics_path: String,
 }
 
 pub(super) struct Route {
@@ -36,9 +38,12 @@ pub(super) struct Route {
     answer: fn(Arc<Site>, &HeaderMap) -> Answer,
 }
 
+/// Where the metrics are unless the options say otherwise.
+pub(super) const METRICS: &str = "/metrics";
+
 pub(super) const ROUTES: &[Route] = &[
-    Route { path: "/", about: "this page", answer: |site, _| now(page::index(&site.board)) },
-    Route { path: "/metrics", about: "everything for Prometheus", answer: metrics },
+    Route { path: "/", about: "this page", answer: |site, _| now(page::index(&site)) },
+    Route { path: METRICS, about: "everything for Prometheus", answer: metrics },
     Route {
         path: "/plan",
         about: "each setting with its reason, as JSON",
@@ -52,12 +57,12 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         path: "/healthz",
         about: "200 once the start-up pass is over",
-        answer: |site, _| now(health(&site.board, |health| health.started)),
+        answer: |site, _| now(health(&site.board.health(), IS_STARTED)),
     },
     Route {
         path: "/readyz",
         about: "200 while connected, well, and alone on this server",
-        answer: |site, _| now(health(&site.board, |health| health.ready)),
+        answer: |site, _| now(health(&site.board.health(), IS_READY)),
     },
 ];
 
@@ -69,17 +74,24 @@ pub(super) async fn answer<B>(site: Arc<Site>, request: Request<B>) -> Reply {
         return reply;
     }
     let path = request.uri().path();
-    match ROUTES.iter().find(|route| route.path == path) {
+    let found = places(&site.metrics_path).find(|(place, _)| *place == path).map(|(_, route)| route);
+    match found {
         Some(route) => (route.answer)(site, request.headers()).await,
-        None => text(StatusCode::NOT_FOUND, not_found(path)),
+        None => text(StatusCode::NOT_FOUND, not_found(path, &site.metrics_path)),
     }
 }
 
-fn not_found(path: &str) -> String {
-    let list: String = ROUTES.iter().map(|route| format!("{}  {}\n", route.path, route.about)).collect();
+/// Each route and where it is; metrics at `/` leave no room for the page.
+pub(super) fn places(metrics: &str) -> impl Iterator<Item = (&str, &'static Route)> {
+    let at = move |route: &'static Route| (if route.path == METRICS { metrics } else { route.path }, route);
+    ROUTES.iter().map(at).filter(move |(place, route)| route.path == METRICS || *place != metrics)
+}
+
+fn not_found(path: &str, metrics: &str) -> String {
+    let list: String = places(metrics).map(|(place, route)| format!("{place}  {}\n", route.about)).collect();
     // postgres_exporter's way to ask for other servers.
-    let probe = "one pgpilot watches one server; run one beside each, and scrape its /metrics\n\n";
-    let said = if path == "/probe" { probe } else { "there is nothing here; there is\n\n" };
+    let probe = format!("one pgpilot watches one server; run one beside each, and scrape its {metrics}\n\n");
+    let said = if path == "/probe" { probe } else { "there is nothing here; there is\n\n".to_owned() };
     format!("{said}{list}")
 }
 
@@ -142,11 +154,27 @@ fn joined(headers: &HeaderMap, name: HeaderName) -> String {
     headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect::<Vec<_>>().join(",")
 }
 
+pub(super) type IsGood = fn(&Health) -> bool;
+
+/// The routes that answer for our health, also to those who may not know more.
+const HEALTH: &[(&str, IsGood)] = &[("/healthz", IS_STARTED), ("/readyz", IS_READY)];
+const IS_STARTED: IsGood = |health| health.started;
+const IS_READY: IsGood = |health| health.ready;
+
+/// What a path asks of our health, if that is what it asks for.
+pub(super) fn health_at(path: &str) -> Option<IsGood> {
+    HEALTH.iter().find(|(known, _)| *known == path).map(|(_, is_good)| *is_good)
+}
+
+/// Whether we are well, but not why not: that may name servers.
+pub(super) fn health_status(board: &Board, is_good: IsGood) -> Reply {
+    health(&Health { problems: vec![], ..board.health() }, is_good)
+}
+
 /// Says why, not only that.
-fn health(board: &Board, is_good: fn(&Health) -> bool) -> Reply {
-    let health = board.health();
-    let status = if is_good(&health) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = serde_json::to_string(&health).unwrap_or_default();
+fn health(health: &Health, is_good: IsGood) -> Reply {
+    let status = if is_good(health) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = serde_json::to_string(health).unwrap_or_default();
     of(status, "application/json", Bytes::from(body + "\n"))
 }
 

@@ -1,5 +1,6 @@
 //! What several test binaries share.
 
+pub(crate) mod certs;
 pub(crate) mod cli;
 pub(crate) mod pg;
 pub(crate) mod sql;

@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use pgpilot::serve::board::Board;
-use pgpilot::serve::{Choice, Pace, Scraper, http};
+use pgpilot::serve::http::{self, Front};
+use pgpilot::serve::{Choice, Pace, Scraper};
 use tokio_util::sync::CancellationToken;
 
 /// A running server; it stops when dropped.
@@ -44,11 +45,20 @@ pub const FRESH_FOR: Duration = Duration::from_millis(500);
 impl Web {
     /// Serves what is read from this server, or nothing of PostgreSQL.
     pub fn start(url: Option<&str>) -> Self {
-        Self::choosing(url, Choice::all())
+        Self::serving(url, Choice::all(), Front::default())
     }
 
     /// As [`Web::start`], with bounds.
     pub fn choosing(url: Option<&str>, choice: Choice) -> Self {
+        Self::serving(url, choice, Front::default())
+    }
+
+    /// As it is seen with these options.
+    pub fn start_with(url: Option<&str>, front: Front) -> Self {
+        Self::serving(url, Choice::all(), front)
+    }
+
+    fn serving(url: Option<&str>, choice: Choice, front: Front) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -61,7 +71,7 @@ impl Web {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                http::serve(listener, shown, scraper, stopped).await;
+                http::serve(vec![listener], front, shown, scraper, stopped).await;
             });
         });
         Self { address, board, stop, thread: Some(thread) }
