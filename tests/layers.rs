@@ -43,7 +43,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("saphyr_parser::", &["src/serve/web_config/yaml.rs"]),
     ("x509_cert::", &["src/serve/web_config/client_auth.rs"]),
     ("bcrypt::", &["src/serve/web_config/users.rs", "src/serve/guard/proof.rs"]),
-    ("tokio_rustls::", &["src/serve/secure.rs"]),
+    ("tokio_rustls::", &["src/client/https.rs", "src/serve/secure.rs"]),
 ];
 
 fn rust_files(root: &Path) -> Vec<PathBuf> {

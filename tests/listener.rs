@@ -528,3 +528,21 @@ fn good_files_of_other_exporters_are_good_here() {
         assert_eq!(said, None, "{config}");
     }
 }
+
+#[test]
+fn the_examples_of_the_page_are_good() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/listener.md")).unwrap();
+    let examples: Vec<_> =
+        page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 3);
+    let (folder, by) = (tempfile::tempdir().unwrap(), authority());
+    write_pair(folder.path(), "server", &signed("localhost", &by));
+    std::fs::write(folder.path().join("clients.crt"), by.pem()).unwrap();
+    std::fs::write(folder.path().join("token"), "tok-1\n").unwrap();
+    for example in examples {
+        std::fs::write(folder.path().join("web.yml"), example).unwrap();
+        let guard =
+            Guard::of(&folder.path().join("web.yml")).unwrap_or_else(|error| panic!("{error}: {example}"));
+        assert!(!guard.is_open(), "{example}");
+    }
+}

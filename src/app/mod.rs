@@ -13,7 +13,7 @@ use crate::apply::postgres::PgHands;
 use crate::client::Target;
 use crate::client::postgres::{Lane, PgError};
 use crate::config::Config;
-use crate::config::values::{Names, ProfileName};
+use crate::config::values::{LogFormat, Names, ProfileName};
 use crate::loops::tuning::{PATIENCE, TuneError, Tuning, View};
 use crate::model::doctor::Finding;
 use crate::model::error::chain;
@@ -272,7 +272,7 @@ fn time_scale() -> u32 {
 }
 
 /// Starts the log on standard error. A filter that cannot be read falls back to `info`, and is said.
-pub fn start_log(filter: &str) {
+pub fn start_log(filter: &str, format: LogFormat) {
     use tracing_subscriber::EnvFilter;
     let (filter, bad) = match EnvFilter::try_new(filter) {
         Ok(good) => (good, None),
@@ -284,7 +284,10 @@ pub fn start_log(filter: &str) {
     let started =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
     // A second start in one process, as in tests, keeps the first log.
-    let _ = started.try_init();
+    let _ = match format {
+        LogFormat::Text => started.try_init(),
+        LogFormat::Json => started.json().flatten_event(true).try_init(),
+    };
     if let Some(bad) = bad {
         tracing::warn!("{bad}");
     }

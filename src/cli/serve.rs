@@ -2,17 +2,21 @@
 
 use std::cell::OnceCell;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{Exit, print};
 use crate::app;
 use crate::apply::lock::{Right, lock_file};
-use crate::config::values::Mode;
+use crate::config::Config;
+use crate::config::values::{Address, Mode};
 use crate::loops::tune::{self, Open, Orders};
 use crate::loops::tuning::{TuneError, Tuning};
+use crate::serve::Guard;
 use crate::serve::board::Board;
 use crate::serve::http::{self, Front};
 use crate::tune::Policy;
@@ -49,30 +53,73 @@ impl<'a> Open<'a> for Opener<'a> {
 pub(super) async fn run(_: &Args) -> Exit {
     let environment = app::environment();
     let (config, _) = environment.lenient();
-    app::start_log(&config.log.0);
+    app::start_log(&config.log.0, config.log_format);
     environment.unknown.iter().for_each(|said| warn!("{said}"));
+    let Some(guard) = guard(&config) else { return Exit::Config };
+    let Some(listeners) = listen(&config.listen.0).await else { return Exit::Error };
+    say_where(&config, &guard);
+    let front = Front { metrics_path: config.telemetry_path.0.clone(), guard: Arc::new(guard) };
     let board = Arc::new(Board::new(config.start_deadline.0));
     let stop = CancellationToken::new();
-    let listener = match tokio::net::TcpListener::bind(config.listen.0).await {
-        Ok(listener) => listener,
-        Err(error) => {
-            let said = format!("listening on {}: {error}", config.listen.0);
-            print::problem(&said, Some("another program has that port; set PGPILOT_LISTEN to a free one"));
-            return Exit::Error;
-        }
-    };
-    info!(listen = %config.listen.0, version = env!("CARGO_PKG_VERSION"), mode = config.mode.as_label(), "pgpilot serves on http://{}", config.listen.0);
     tokio::spawn(stop_on_signal(stop.clone()));
     match ready(environment) {
-        Ok((loaded, policy)) => serve(&loaded, policy, listener, &board, &stop).await,
+        Ok((loaded, policy)) => serve(&loaded, policy, (listeners, front), &board, &stop).await,
         Err(bad) => {
             bad.iter().for_each(|said| error!(problem = "bad_options", "{said}"));
             board.publish(tune::bad_options(bad));
-            http::serve(vec![listener], Front::default(), board.clone(), None, stop.clone()).await;
+            http::serve(listeners, front, board.clone(), None, stop.clone()).await;
         }
     }
     info!("stopped");
     Exit::Done
+}
+
+/// A listener without its locks must not come up: a bad file is an error at the start.
+fn guard(config: &Config) -> Option<Guard> {
+    let Some(path) = &config.web_config else { return Some(Guard::open()) };
+    match Guard::of(Path::new(&path.0)) {
+        Ok(guard) => {
+            if guard.is_open() {
+                warn!(
+                    "PGPILOT_WEB_CONFIG: {}: asks nobody who they are; whoever reaches the listener can read from it",
+                    path.0
+                );
+            }
+            Some(guard)
+        }
+        Err(error) => {
+            print::problem(
+                &format!("PGPILOT_WEB_CONFIG: {error}"),
+                Some("docs/listener.md says what can stand there"),
+            );
+            None
+        }
+    }
+}
+
+async fn listen(addresses: &[Address]) -> Option<Vec<TcpListener>> {
+    let mut listeners = vec![];
+    for address in addresses {
+        match TcpListener::bind((address.host.as_str(), address.port)).await {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => {
+                let said = format!("listening on {address}: {error}");
+                print::problem(
+                    &said,
+                    Some("another program has that port; set PGPILOT_LISTEN to a free one"),
+                );
+                return None;
+            }
+        }
+    }
+    Some(listeners)
+}
+
+fn say_where(config: &Config, guard: &Guard) {
+    let scheme = if guard.is_secure() { "https" } else { "http" };
+    for address in &config.listen.0 {
+        info!(listen = %address, version = env!("CARGO_PKG_VERSION"), mode = config.mode.as_label(), "pgpilot serves on {scheme}://{address}");
+    }
 }
 
 fn ready(environment: app::Environment) -> Result<(app::Loaded, Policy), app::Bad> {
@@ -84,7 +131,7 @@ fn ready(environment: app::Environment) -> Result<(app::Loaded, Policy), app::Ba
 async fn serve(
     loaded: &app::Loaded,
     policy: Policy,
-    listener: tokio::net::TcpListener,
+    (listeners, front): (Vec<TcpListener>, Front),
     board: &Arc<Board>,
     stop: &CancellationToken,
 ) {
@@ -98,7 +145,7 @@ async fn serve(
     let scraper = app::scraper(loaded, board.clone());
     tokio::join!(
         tune::run(&opener, orders, board, stop),
-        http::serve(vec![listener], Front::default(), board.clone(), Some(scraper), stop.clone()),
+        http::serve(listeners, front, board.clone(), Some(scraper), stop.clone()),
     );
 }
 

@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod http;
+pub mod https;
 mod place;
 pub mod postgres;
 mod reach;

@@ -3,8 +3,8 @@
 use super::shown::{AtMost, DatabaseNames, Switch};
 use super::table::{BadOption, Given, OptionDoc, options, parse};
 use super::values::{
-    Count, Listen, LogFilter, Mode, Names, Period, ProfileName, ReserveText, Secret, Size, StorageName, Text,
-    TlsMode,
+    CollectorNames, Count, Listen, LogFilter, LogFormat, Mode, Names, Period, ProfileName, ReserveText,
+    Secret, Size, StorageName, Text, TlsMode, UrlPath,
 };
 
 options! {
@@ -87,8 +87,21 @@ options! {
     /// Settings that you set by hand and want pgpilot to move: names, `all` or `none`.
     take_over: Names = "PGPILOT_TAKE_OVER", "none", "work_mem,shared_buffers";
 
-    /// Address and port of the HTTP server; the container image sets `0.0.0.0:9187`.
+    /// Addresses and ports of the HTTP server, as a list with commas; the container image sets `0.0.0.0:9187`.
+    ///
+    /// An address is `host:port`, `[::1]:9187` or, for every IPv4 address, `:9187`.
     listen: Listen = "PGPILOT_LISTEN", "127.0.0.1:9187", "0.0.0.0:9187";
+
+    /// Where the HTTP server has the metrics.
+    telemetry_path: UrlPath = "PGPILOT_TELEMETRY_PATH", "/metrics", "/metrics";
+
+    /// File that gives the HTTP server TLS, passwords or tokens, in the format that Prometheus' exporters share.
+    ///
+    /// See `docs/listener.md`. It is read again when it changes; `serve` does not start with a bad one.
+    web_config: Option<Text> = "PGPILOT_WEB_CONFIG", none, "/etc/pgpilot/web.yml";
+
+    /// Collectors that are not to run, as a list with commas, or `none`.
+    collectors_off: CollectorNames = "PGPILOT_COLLECTORS_OFF", "none", "activity,settings";
 
     /// Folder of the journal; keep it on a volume.
     state_dir: Text = "PGPILOT_STATE_DIR", "/var/lib/pgpilot", "/var/lib/pgpilot";
@@ -133,6 +146,9 @@ options! {
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,pgpilot::apply=debug`.
     log: LogFilter = "PGPILOT_LOG", "info", "debug";
 
+    /// How a line of the log is written: `text` for people, `json` for programs.
+    log_format: LogFormat = "PGPILOT_LOG_FORMAT", "text", "json";
+
     /// Name of the role that `pgpilot setup` makes.
     role: Text = "PGPILOT_ROLE", "pgpilot", "pgpilot";
 
@@ -148,7 +164,7 @@ mod tests {
     fn an_empty_environment_is_good_and_gives_the_defaults() {
         let config = read(&Given::default()).unwrap();
         assert_eq!(config.mode, Mode::Recommend);
-        assert_eq!(config.listen.0.port(), 9187);
+        assert_eq!(config.listen.0[0].port, 9187);
     }
 
     #[test]

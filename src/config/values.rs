@@ -1,6 +1,5 @@
 //! The types of options: each reads its text and says, when it cannot, what a good one looks like.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -222,20 +221,104 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c))
 }
 
-/// An address and port to listen on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// Addresses and ports to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Listen(pub SocketAddr);
+pub struct Listen(pub Vec<Address>);
+
+/// An address, or the name of a host, and a port. Prints as it is dialled: `host:port`, `[::1]:9187`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
 
 impl TryFrom<String> for Listen {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // `:9187` is how postgres_exporter's users write "every address".
-        let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
-        full.parse().map(Self).map_err(|_| format!("`{text}` is no address and port"))
+        let addresses: Option<Vec<_>> = text.split(',').map(|part| address(part.trim())).collect();
+        addresses.map(Self).ok_or_else(|| format!("`{text}` is no address and port, and no list of them"))
     }
 }
+
+fn address(text: &str) -> Option<Address> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_name = |host: &str| host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+    let host = match bracketed {
+        Some(host) => host.parse::<std::net::Ipv6Addr>().ok()?.to_string(),
+        // `:9187` is how postgres_exporter's users write "every address".
+        None if host.is_empty() => "0.0.0.0".to_owned(),
+        None if is_name(host) => host.to_owned(),
+        None => return None,
+    };
+    Some(Address { host, port })
+}
+
+/// Where the metrics are found.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct UrlPath(pub String);
+
+/// What the HTTP server has at other paths.
+pub const TAKEN_PATHS: &[&str] = &["/plan", "/facts", "/healthz", "/readyz"];
+
+impl TryFrom<String> for UrlPath {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+        if !text.starts_with('/') || !text.chars().all(is_plain) {
+            return Err(format!(
+                "`{text}` is no path: write a slash, then letters, digits, - _ . ~ and slashes"
+            ));
+        }
+        if TAKEN_PATHS.contains(&text.as_str()) {
+            return Err(format!("`{text}` is taken by another page"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// Names of collectors that are not to run.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct CollectorNames(pub Vec<String>);
+
+impl TryFrom<String> for CollectorNames {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match Names::try_from(text.clone()) {
+            Ok(Names::None) => Ok(Self(vec![])),
+            Ok(Names::These(names)) => Ok(Self(names)),
+            Ok(Names::All) | Err(_) => Err(format!("`{text}` is not a list of collectors, and not `none`")),
+        }
+    }
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum LogFormat {
+    /// For people: a sentence, then `name=value`.
+    Text,
+    /// For programs: one object a line.
+    Json,
+}
+
+words!(LogFormat: "text" => Self::Text, "json" => Self::Json);
 
 /// What is logged: a level, or a comma list of levels and `target=level`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -302,9 +385,32 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_port_listens_everywhere() {
-        assert_eq!(Listen::try_from(":9187".to_owned()).unwrap().0.to_string(), "0.0.0.0:9187");
-        assert!(Listen::try_from("9187".to_owned()).is_err());
+    fn addresses_are_a_list_and_a_bare_port_listens_everywhere() {
+        let rows = [
+            (":9187", Some("0.0.0.0:9187")),
+            ("127.0.0.1:9187", Some("127.0.0.1:9187")),
+            ("[::]:9187", Some("[::]:9187")),
+            ("localhost:9187", Some("localhost:9187")),
+            (":9187, [::1]:9188", Some("0.0.0.0:9187 [::1]:9188")),
+            ("9187", None),
+            ("::1:9187", None),
+            ("[localhost]:9187", None),
+            (":99999", None),
+            (":9187,", None),
+            ("http://x:9187", None),
+        ];
+        for (text, want) in rows {
+            let read = Listen::try_from(text.to_owned()).ok();
+            let found = read.map(|list| list.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+            assert_eq!(found.as_deref(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_plain_and_not_taken() {
+        let is_good = |text: &str| UrlPath::try_from(text.to_owned()).is_ok();
+        assert!(["/metrics", "/", "/a/b-c_d.e"].into_iter().all(is_good));
+        assert!(!["metrics", "/a?b", "/a b", "/healthz", "/ä"].into_iter().any(is_good));
     }
 
     #[test]

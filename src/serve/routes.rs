@@ -221,6 +221,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_options_know_which_paths_are_taken() {
+        let others = ROUTES.iter().map(|route| route.path).filter(|path| !["/", METRICS].contains(path));
+        assert_eq!(others.collect::<Vec<_>>(), crate::config::values::TAKEN_PATHS);
+    }
+
+    #[test]
     fn a_scrape_ends_before_prometheus_gives_up() {
         let rows =
             [("10", 9500), ("", 10_000), ("0.2", 100), ("3600", 25_000), ("x", 10_000), ("NaN", 10_000)];

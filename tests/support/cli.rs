@@ -1,7 +1,10 @@
 //! The binary as a person starts it, with an environment of its own.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What a verb left behind.
 #[derive(Debug)]
@@ -103,14 +106,7 @@ pub struct Serving {
 impl Serving {
     /// Status and body of a GET; none while nobody listens.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        use std::io::{Read, Write};
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(15))).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        Some((head.split_whitespace().nth(1)?.parse().ok()?, body.to_owned()))
+        get(self.port, path)
     }
 
     /// Waits until a page answers as wanted, at most half a minute.
@@ -134,6 +130,56 @@ impl Drop for Serving {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// A `pgpilot` that serves until it is dropped, and its log.
+pub struct Logged {
+    pub child: Child,
+    /// Where its log goes.
+    log: tempfile::NamedTempFile,
+}
+
+impl Logged {
+    pub fn start(environment: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let log = tempfile::NamedTempFile::new().expect("a file and a process");
+        let mut command = command(environment, arguments);
+        command.stderr(Stdio::from(log.reopen().expect("a file and a process")));
+        Self { child: command.spawn().expect("a file and a process"), log }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).expect("a file and a process")
+    }
+
+    /// Status and body of a GET, once it listens there.
+    pub fn get(&self, port: u16, path: &str) -> (u16, String) {
+        let since = Instant::now();
+        loop {
+            if let Some(answer) = get(port, path) {
+                return answer;
+            }
+            assert!(since.elapsed() < Duration::from_secs(20), "nobody listens: {}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Status and body of a GET; none while nobody listens.
+pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(15))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    Some((head.split_whitespace().nth(1)?.parse().ok()?, body.to_owned()))
 }
 
 /// The exit code, and words that standard error must have.
