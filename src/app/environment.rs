@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Bad;
+use super::{Bad, data_source};
 use crate::config::{Config, Given, OPTIONS, Origin, read};
 
 /// The process's environment as far as it concerns us.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     pub given: Given,
-    /// Files of `…_FILE` variables that could not be read.
+    /// Files of `…_FILE` variables that could not be read, and what else cannot be used as it was given.
     pub unreadable: Vec<String>,
+    /// What is done otherwise than was said.
+    pub remarks: Vec<String>,
     /// Variables that look like ours and are not.
     pub unknown: Vec<String>,
 }
@@ -77,8 +79,40 @@ fn gather(
             (None, None) => {}
         }
     }
+    found.take_data_source(&variables, file);
     found.unknown = variables.keys().filter(|name| !is_known(name)).map(|name| unknown(name)).collect();
     found
+}
+
+const URL: &str = "PGPILOT_DATABASE_URL";
+
+impl Environment {
+    /// What postgres_exporter's variables say of the connection, unless ours say something.
+    fn take_data_source(
+        &mut self,
+        variables: &BTreeMap<String, String>,
+        file: impl Fn(&Path) -> std::io::Result<String>,
+    ) {
+        if self.given.get(URL).is_some()
+            || variables.get("PGPILOT_DATABASE_URL_FILE").is_some_and(|path| !path.is_empty())
+        {
+            return;
+        }
+        let found = data_source::find(variables, file);
+        if let Some((by, url)) = found.url {
+            self.given.0.insert(URL.to_owned(), (url, Origin::Variable(by)));
+        }
+        self.unreadable.extend(found.bad);
+        self.remarks.extend(found.remarks);
+    }
+
+    /// The variable that names the server.
+    pub fn url_by(&self) -> &'static str {
+        match self.given.get(URL) {
+            Some((_, Origin::Variable(name))) => name,
+            _ => URL,
+        }
+    }
 }
 
 fn is_known(name: &str) -> bool {
@@ -137,6 +171,21 @@ mod tests {
         assert_eq!(both.given.get("PGPASSWORD"), Some(("a", Origin::Environment)));
         let missing = given(&[("PGPASSWORD_FILE", "/run/pw")], &[]);
         assert_eq!(missing.unreadable, ["PGPASSWORD_FILE: reading /run/pw: not there"]);
+    }
+
+    #[test]
+    fn another_exporters_variables_count_where_ours_are_silent() {
+        let theirs = [("DATA_SOURCE_NAME", "host=theirs")];
+        let alone = given(&theirs, &[]);
+        assert_eq!(alone.given.get(URL), Some(("host=theirs", Origin::Variable("DATA_SOURCE_NAME"))));
+        assert_eq!(alone.url_by(), "DATA_SOURCE_NAME");
+        for ours in [(URL, "host=ours"), ("PGPILOT_DATABASE_URL_FILE", "/run/url")] {
+            let both = given(&[theirs[0], ours], &[("/run/url", "host=ours")]);
+            assert_eq!(both.given.get(URL).map(|(text, _)| text), Some("host=ours"));
+        }
+        // A file of ours that cannot be read is no reason to watch another server.
+        let missing = given(&[theirs[0], ("PGPILOT_DATABASE_URL_FILE", "/run/url")], &[]);
+        assert_eq!((missing.given.get(URL), missing.unreadable.len()), (None, 1));
     }
 
     #[test]

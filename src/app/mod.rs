@@ -1,5 +1,6 @@
 //! Where the parts are put together: the process's environment and clock are read here and nowhere else.
 
+mod data_source;
 mod environment;
 mod rights;
 
@@ -45,13 +46,14 @@ pub struct Loaded {
 /// With a sentence for every one that cannot be used.
 pub fn load(environment: Environment) -> Result<Loaded, Bad> {
     let (config, mut said) = environment.lenient();
+    let url_by = environment.url_by();
     said.extend(environment.unreadable);
     said.extend(profile_file_missing(&config));
     match target(&config) {
         Ok(target) if said.is_empty() => Ok(Loaded { config, target }),
         Ok(_) => Err(said),
         Err(error) => {
-            said.push(error.to_string());
+            said.push(error.of(url_by));
             Err(said)
         }
     }

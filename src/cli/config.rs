@@ -37,8 +37,8 @@ pub(super) fn run(args: &Args) -> Exit {
             ));
         }
     }
-    for unknown in &environment.unknown {
-        print::problem(unknown, None);
+    for said in environment.unknown.iter().chain(&environment.remarks) {
+        print::problem(said, None);
     }
     match app::load(environment) {
         Ok(_) => Exit::Done,

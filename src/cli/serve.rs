@@ -54,7 +54,7 @@ pub(super) async fn run(_: &Args) -> Exit {
     let environment = app::environment();
     let (config, _) = environment.lenient();
     app::start_log(&config.log.0, config.log_format);
-    environment.unknown.iter().for_each(|said| warn!("{said}"));
+    environment.unknown.iter().chain(&environment.remarks).for_each(|said| warn!("{said}"));
     let Some(guard) = guard(&config) else { return Exit::Config };
     let Some(listeners) = listen(&config.listen.0).await else { return Exit::Error };
     say_where(&config, &guard);

@@ -27,8 +27,17 @@ pub(super) struct TlsFiles {
 
 /// A connection string that cannot be used. It never holds the string itself: that has the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("PGPILOT_DATABASE_URL: {0}; for example postgresql://pgpilot:secret@postgres:5432/postgres")]
+#[error("PGPILOT_DATABASE_URL: {0}; for example {EXAMPLE}")]
 pub struct TargetError(String);
+
+const EXAMPLE: &str = "postgresql://pgpilot:secret@postgres:5432/postgres";
+
+impl TargetError {
+    /// The same, where another variable gave the string.
+    pub fn of(&self, variable: &str) -> String {
+        format!("{variable}: {}; for example {EXAMPLE}", self.0)
+    }
+}
 
 /// What the options say of the connection.
 pub struct Wanted<'a> {
@@ -196,6 +205,11 @@ mod tests {
             ),
             ("postgres://a@db/kaspa", "a@db:5432/kaspa", TlsMode::Prefer),
             ("postgres://a@%2Frun%2Fpg/kaspa", "a@/run/pg:5432/kaspa", TlsMode::Prefer),
+            (
+                "postgresql://a%40b:p%2Fw@/kaspa?host=/run/pg&port=5433",
+                "a@b@/run/pg:5433/kaspa",
+                TlsMode::Prefer,
+            ),
         ];
         for (url, label, tls) in rows {
             let target = read(url).unwrap();

@@ -32,6 +32,8 @@ impl OptionDoc {
 pub enum Origin {
     Default,
     Environment,
+    /// A variable that is not ours, and means this option.
+    Variable(&'static str),
     File,
 }
 
@@ -40,6 +42,7 @@ impl Origin {
         match self {
             Self::Default => "default",
             Self::Environment => "environment",
+            Self::Variable(name) => name,
             Self::File => "file",
         }
     }
