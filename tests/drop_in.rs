@@ -1,9 +1,9 @@
-//! pgpilot in the place of postgres_exporter: its variables, by the real binary.
+//! pgpilot in the place of postgres_exporter: its variables and its flags, by the real binary.
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod support;
 
-use support::cli::{Ran, run, says};
+use support::cli::{Logged, Ran, free_port, run, says};
 
 fn row<'a>(ran: &'a Ran, name: &str) -> &'a str {
     ran.out.lines().find(|line| line.starts_with(name)).unwrap_or_default()
@@ -48,4 +48,55 @@ fn what_cannot_be_used_of_their_variables_is_named_as_they_name_it() {
         says(&ran, 78, &[want]);
         assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
     }
+}
+
+#[test]
+fn their_flags_without_a_verb_are_served() {
+    let (one, two) = (free_port(), free_port());
+    let (first, second) = (format!("--web.listen-address=127.0.0.1:{one}"), format!("localhost:{two}"));
+    let nowhere = ("DATA_SOURCE_NAME", "postgresql://a:hunter2@127.0.0.1:1/x?sslmode=disable,host=other");
+    let flags = [
+        &first,
+        "--web.listen-address",
+        &second,
+        "--web.telemetry-path=/x",
+        "--log.level=info",
+        "--metric-prefix=mine",
+        "--no-collector.stat_bgwriter",
+        "--auto-discover-databases",
+    ];
+    let state = tempfile::tempdir().unwrap();
+    let serving = Logged::start(&[nowhere, ("PGPILOT_STATE_DIR", state.path().to_str().unwrap())], &flags);
+    for port in [one, two] {
+        let (status, body) = serving.get(port, "/x");
+        assert!(status == 200 && body.contains("\npg_up 0\n"), "{port}: {status} {body}");
+        assert_eq!(serving.get(port, "/metrics").0, 404);
+    }
+    let log = serving.log();
+    for said in
+        ["--metric-prefix: names of metrics", "--auto-discover-databases: ", "only the first is watched"]
+    {
+        assert!(log.contains(said), "{said} in: {log}");
+    }
+    assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[test]
+fn a_flag_that_cannot_be_had_is_refused_with_a_sentence() {
+    let rows: &[(&[&str], &str)] = &[
+        (&["--web.systemd-socket"], "--web.systemd-socket: sockets of systemd are not taken over"),
+        (&["serve", "--nonsense"], "--nonsense: there is no such flag; `pgpilot serve --help` lists them"),
+        (&["--nonsense=1", "--dumpmaps"], "--dumpmaps: there are no maps"),
+        (&["serve", "nonsense"], "`nonsense` is no flag"),
+    ];
+    for (arguments, want) in rows {
+        says(&run(&[], arguments), 64, &[want]);
+    }
+    let help = run(&[], &["serve", "--help"]).good();
+    assert!(
+        help.out.contains("--web.listen-address=VALUE\n      the same as PGPILOT_LISTEN"),
+        "{}",
+        help.out
+    );
+    assert!(run(&[], &["--version"]).good().out.starts_with("pgpilot "));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Bad, data_source};
-use crate::config::{Config, Given, OPTIONS, Origin, read};
+use crate::config::{Config, Given, OPTIONS, Origin, flags, read};
 
 /// The process's environment as far as it concerns us.
 #[derive(Debug, Clone, Default)]
@@ -38,9 +38,19 @@ impl Environment {
 
 /// Reads the environment, and the files that secrets are given by.
 pub fn environment() -> Environment {
+    environment_and(flags::Said::default())
+}
+
+/// As [`environment`], outranked by a command line.
+pub fn environment_and(line: flags::Said) -> Environment {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-    gather(variables.collect(), read_small)
+    let mut found = gather(variables.collect(), read_small);
+    for (option, value) in line.options {
+        found.given.0.insert(option.to_owned(), (value, Origin::CommandLine));
+    }
+    found.remarks.extend(line.remarks);
+    found
 }
 
 /// A password has a line and a profile has some fifty; a larger file is another file.
@@ -80,6 +90,7 @@ fn gather(
         }
     }
     found.take_data_source(&variables, file);
+    found.take_variables(&variables);
     found.unknown = variables.keys().filter(|name| !is_known(name)).map(|name| unknown(name)).collect();
     found
 }
@@ -104,6 +115,16 @@ impl Environment {
         }
         self.unreadable.extend(found.bad);
         self.remarks.extend(found.remarks);
+    }
+
+    /// What its other variables say, where ours are silent.
+    fn take_variables(&mut self, variables: &BTreeMap<String, String>) {
+        let said = flags::read_variables(|name| variables.get(name).filter(|text| !text.is_empty()).cloned());
+        for (option, value) in said.options {
+            self.given.0.entry(option.to_owned()).or_insert((value, Origin::Environment));
+        }
+        self.unreadable.extend(said.refused);
+        self.remarks.extend(said.remarks);
     }
 
     /// The variable that names the server.
@@ -175,13 +196,18 @@ mod tests {
 
     #[test]
     fn another_exporters_variables_count_where_ours_are_silent() {
-        let theirs = [("DATA_SOURCE_NAME", "host=theirs")];
+        let theirs = [("DATA_SOURCE_NAME", "host=theirs"), ("PG_EXPORTER_WEB_TELEMETRY_PATH", "/x")];
         let alone = given(&theirs, &[]);
         assert_eq!(alone.given.get(URL), Some(("host=theirs", Origin::Variable("DATA_SOURCE_NAME"))));
+        assert_eq!(alone.given.get("PGPILOT_TELEMETRY_PATH"), Some(("/x", Origin::Environment)));
         assert_eq!(alone.url_by(), "DATA_SOURCE_NAME");
         for ours in [(URL, "host=ours"), ("PGPILOT_DATABASE_URL_FILE", "/run/url")] {
-            let both = given(&[theirs[0], ours], &[("/run/url", "host=ours")]);
+            let both = given(
+                &[theirs[0], theirs[1], ours, ("PGPILOT_TELEMETRY_PATH", "/y")],
+                &[("/run/url", "host=ours")],
+            );
             assert_eq!(both.given.get(URL).map(|(text, _)| text), Some("host=ours"));
+            assert_eq!(both.given.get("PGPILOT_TELEMETRY_PATH").map(|(text, _)| text), Some("/y"));
         }
         // A file of ours that cannot be read is no reason to watch another server.
         let missing = given(&[theirs[0], ("PGPILOT_DATABASE_URL_FILE", "/run/url")], &[]);

@@ -23,7 +23,7 @@ use crate::serve::board::Board;
 use crate::serve::{Bounds, Choice, Pace, Scraper};
 use crate::tune::{Custom, KNOBS, Policy, TakeOver};
 use environment::read_small;
-pub use environment::{Environment, environment};
+pub use environment::{Environment, environment, environment_and};
 
 /// The one place where the wall clock is read.
 pub fn now() -> Timestamp {
@@ -273,6 +273,20 @@ fn time_scale() -> u32 {
     text.and_then(|text| text.to_str()?.parse().ok()).filter(|scale| *scale > 0).unwrap_or(1)
 }
 
+/// The flags that the first process of this container was started with, if that is pgpilot, or starts it: a health check
+/// is not told them.
+pub fn flags_of_first_process() -> Vec<String> {
+    let line = std::fs::read("/proc/1/cmdline").unwrap_or_default();
+    flags_in(&String::from_utf8_lossy(&line))
+}
+
+fn flags_in(line: &str) -> Vec<String> {
+    let ours = |word: &&str| Path::new(word).file_name().is_some_and(|name| name == "pgpilot");
+    let words = line.trim_end_matches('\0').split('\0').skip_while(|word| !ours(word)).skip(1);
+    let flags = words.skip_while(|word| *word == "serve").map(ToOwned::to_owned).collect::<Vec<_>>();
+    if flags.first().is_some_and(|word| word.starts_with("--")) { flags } else { vec![] }
+}
+
 /// Starts the log on standard error. A filter that cannot be read falls back to `info`, and is said.
 pub fn start_log(filter: &str, format: LogFormat) {
     use tracing_subscriber::EnvFilter;
@@ -292,5 +306,25 @@ pub fn start_log(filter: &str, format: LogFormat) {
     };
     if let Some(bad) = bad {
         tracing::warn!("{bad}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_process_tells_its_flags() {
+        let rows = [
+            ("/pgpilot\0--web.listen-address=:9200\0", "--web.listen-address=:9200"),
+            ("/sbin/docker-init\0--\0pgpilot\0serve\0--log.level\0debug\0", "--log.level debug"),
+            ("pgpilot\0serve\0", ""),
+            ("pgpilot\0plan\0--json\0", ""),
+            ("/sbin/init\0--web.config.file=x\0", ""),
+            ("", ""),
+        ];
+        for (line, want) in rows {
+            assert_eq!(flags_in(line).join(" "), want, "{line:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::app;
 use crate::client::http;
 use crate::client::https::{self, Answer};
 use crate::config::Config;
+use crate::config::flags;
 use crate::serve::web_config;
 
 /// Asks the pgpilot that serves on PGPILOT_LISTEN whether it is healthy.
@@ -18,7 +19,7 @@ use crate::serve::web_config;
 pub(super) struct Args {}
 
 pub(super) async fn run(_: &Args) -> Exit {
-    let config = app::environment().lenient().0;
+    let config = app::environment_and(flags::read(&app::flags_of_first_process())).lenient().0;
     match ask(&config).await {
         Ok((200, _)) => Exit::Done,
         Ok((status, body)) => {

@@ -13,6 +13,7 @@ mod rollback;
 mod serve;
 mod setup;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -92,17 +93,28 @@ const EXIT_CODES: &str = "Exit codes:
   64  the command line cannot be read
   78  an option cannot be used";
 
+/// The command line; one that begins with a flag is `serve`'s, since postgres_exporter has no verbs.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    let first = words.get(1).and_then(|word| word.to_str()).unwrap_or_default();
+    if first.starts_with("--") && !["--help", "--version"].contains(&first) {
+        words.insert(1, "serve".into());
+    }
+    words
+}
+
 /// Reads the command line and runs its verb.
 pub fn main() -> ExitCode {
-    let line = match command().try_get_matches().and_then(|matches| Line::from_arg_matches(&matches)) {
-        Ok(line) => line,
-        Err(error) => {
-            // Help and version come this way too, and are no errors.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            print::clap(&error);
-            return exit.into();
-        }
-    };
+    let line =
+        match command().try_get_matches_from(words()).and_then(|matches| Line::from_arg_matches(&matches)) {
+            Ok(line) => line,
+            Err(error) => {
+                // Help and version come this way too, and are no errors.
+                let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+                print::clap(&error);
+                return exit.into();
+            }
+        };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -13,6 +13,7 @@ use super::{Exit, print};
 use crate::app;
 use crate::apply::lock::{Right, lock_file};
 use crate::config::Config;
+use crate::config::flags::{self, Effect, FLAGS, Flag};
 use crate::config::values::{Address, Mode};
 use crate::loops::tune::{self, Open, Orders};
 use crate::loops::tuning::{TuneError, Tuning};
@@ -25,10 +26,34 @@ use crate::tune::Policy;
 ///
 /// It stays up when the server is down or an option is bad, and shows what is wrong. It stops within 5 s on SIGTERM.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(
-    after_help = "Example: PGPILOT_DATABASE_URL=postgresql://postgres:secret@localhost/postgres pgpilot serve"
-)]
-pub(super) struct Args {}
+#[command(after_help = flags_help())]
+pub(super) struct Args {
+    /// postgres_exporter's flags, for who comes from there; below is what becomes of each.
+    #[arg(value_name = "FLAG", trailing_var_arg = true, allow_hyphen_values = true)]
+    flags: Vec<String>,
+}
+
+/// What becomes of each of postgres_exporter's flags.
+fn flags_help() -> String {
+    let rows: String = FLAGS.iter().map(row).collect();
+    format!("{EXAMPLE}\n\nFlags of postgres_exporter:\n{rows}  --[no-]collector.NAME\n      {COLLECTOR}\n")
+}
+
+const EXAMPLE: &str =
+    "Example: PGPILOT_DATABASE_URL=postgresql://postgres:secret@localhost/postgres pgpilot serve";
+
+const COLLECTOR: &str = "switches a collector on or off, as PGPILOT_COLLECTORS_OFF does";
+
+fn row(flag: &Flag) -> String {
+    let value = if flag.takes_value { "=VALUE" } else { "" };
+    let said = match flag.effect {
+        Effect::Sets(option) => format!("the same as {option}"),
+        Effect::Off(collector) => format!("the same as PGPILOT_COLLECTORS_OFF={collector}"),
+        Effect::Instead { said, .. } => format!("accepted, without effect: {said}"),
+        Effect::Refused(said) => format!("refused: {said}"),
+    };
+    format!("  --{}{value}\n      {said}\n", flag.name)
+}
 
 /// Sessions for the loop, with the options of this start.
 struct Opener<'a> {
@@ -50,8 +75,13 @@ impl<'a> Open<'a> for Opener<'a> {
     }
 }
 
-pub(super) async fn run(_: &Args) -> Exit {
-    let environment = app::environment();
+pub(super) async fn run(args: &Args) -> Exit {
+    let line = flags::read(&args.flags);
+    if !line.refused.is_empty() {
+        line.refused.iter().for_each(|said| print::problem(said, None));
+        return Exit::Usage;
+    }
+    let environment = app::environment_and(line);
     let (config, _) = environment.lenient();
     app::start_log(&config.log.0, config.log_format);
     environment.unknown.iter().chain(&environment.remarks).for_each(|said| warn!("{said}"));

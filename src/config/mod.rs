@@ -1,5 +1,6 @@
 //! Layer 0: what the operator said. One table; the struct, `--help`, the page and the checks derive from it.
 
+pub mod flags;
 pub mod options;
 pub mod shown;
 mod table;

@@ -10,8 +10,9 @@ use super::values::{
 options! {
     /// Connection string of the server to watch and tune.
     ///
-    /// A URL or libpq's `key=value` form. Without it the `PG…` variables count. A superuser works at once; `pgpilot
-    /// setup` makes a role that can do no more than it needs.
+    /// A URL or libpq's `key=value` form. Without it postgres_exporter's `DATA_SOURCE_…` variables count, and without
+    /// those the `PG…` variables. A superuser works at once; `pgpilot setup` makes a role that can do no more than it
+    /// needs.
     database_url: Option<Secret> = "PGPILOT_DATABASE_URL", none, "postgresql://pgpilot:secret@postgres:5432/postgres", secret;
 
     /// Host name, address or socket folder of the server.

@@ -35,6 +35,7 @@ pub enum Origin {
     /// A variable that is not ours, and means this option.
     Variable(&'static str),
     File,
+    CommandLine,
 }
 
 impl Origin {
@@ -44,6 +45,7 @@ impl Origin {
             Self::Environment => "environment",
             Self::Variable(name) => name,
             Self::File => "file",
+            Self::CommandLine => "command line",
         }
     }
 }
