@@ -101,6 +101,7 @@ const COLLECTORS: &[(&str, &[&str])] = &[
     ("database_wraparound", &["wraparound"]),
     ("long_running_transactions", &["activity_ages"]),
     ("postmaster", &["server"]),
+    ("replication_slot", &["slots"]),
     ("replication_slots", &["slots"]),
     ("stat_activity", &["activity", "activity_ages", "backends"]),
     ("stat_archiver", &["archiver"]),
@@ -141,7 +142,9 @@ pub fn read(words: &[String]) -> Said {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let Some(name) = word.strip_prefix("--") else {
-            said.refused.push(format!("`{word}` is no flag; flags begin with two dashes"));
+            // Not repeated: it may be a connection string, with its password.
+            said.refused
+                .push("a word on the command line is no flag; flags begin with two dashes".to_owned());
             continue;
         };
         let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
@@ -314,7 +317,7 @@ mod tests {
             ("--nonsense", "--nonsense: there is no such flag"),
             ("--log.level", "--log.level: a value is missing"),
             ("--collector.wal=maybe", "takes no value"),
-            ("nonsense", "`nonsense` is no flag"),
+            ("postgres://a:b@c", "a word on the command line is no flag"),
         ];
         for (line, want) in rows {
             let said = said(line);

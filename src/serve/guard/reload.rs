@@ -75,7 +75,7 @@ fn taken_away(now: &WebConfig, next: &WebConfig) -> Option<String> {
 
 impl Guard {
     /// Takes over a changed file. Waits for it, but not for ever.
-    pub(crate) async fn refresh(self: &Arc<Self>) {
+    pub(in crate::serve) async fn refresh(self: &Arc<Self>) {
         if !self.watch.as_ref().is_some_and(Watch::begin) {
             return;
         }
