@@ -4,10 +4,11 @@
 mod support;
 
 use std::net::TcpStream;
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use support::certs::{Client, authority, signed, write_pair};
-use support::cli::{Logged, free_port, get, run, says};
+use support::cli::{Logged, command, free_port, get, run, says};
 
 #[test]
 fn every_address_of_the_list_is_listened_on() {
@@ -45,6 +46,28 @@ fn a_bad_web_config_is_no_open_listener() {
         let ran = run(&environment, &["serve"]);
         says(&ran, 78, &["PGPILOT_WEB_CONFIG: ", want]);
         assert!(!ran.err.contains("hunter2") && get(port, "/").is_none(), "{ran:?}");
+    }
+}
+
+#[test]
+fn it_goes_on_and_stops_when_nobody_reads_its_log() {
+    let port = free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let mut child = command(&[("PGPILOT_LISTEN", &listen)], &["serve"]).spawn().unwrap();
+    drop(child.stderr.take());
+    while get(port, "/healthz").is_none() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(killed.success());
+    let since = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if since.elapsed() > Duration::from_secs(8) {
+            child.kill().unwrap();
+            panic!("it did not stop");
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -297,8 +297,12 @@ pub fn start_log(filter: &str, format: LogFormat) {
         }
     };
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let started =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal)
+        // It would be said on standard error, where just now nothing could be said: that panics.
+        .log_internal_errors(false);
     // A second start in one process, as in tests, keeps the first log.
     let _ = match format {
         LogFormat::Text => started.try_init(),
