@@ -98,23 +98,14 @@ pub const FLAGS: &[Flag] = &[
 /// postgres_exporter's collectors that have another name here; the others have the same.
 const COLLECTORS: &[(&str, &[&str])] = &[
     ("database", &["database_size"]),
-    ("database_wraparound", &["wraparound"]),
-    ("long_running_transactions", &["activity_ages"]),
     ("postmaster", &["server"]),
-    ("replication_slot", &["slots"]),
-    ("replication_slots", &["slots"]),
+    ("replication_slot", &["replication_slots"]),
     ("stat_activity", &["activity", "activity_ages", "backends"]),
-    ("stat_archiver", &["archiver"]),
     ("stat_bgwriter", &["bgwriter"]),
     ("stat_checkpointer", &["checkpointer"]),
     ("stat_database", &["database"]),
-    ("stat_progress_vacuum", &["progress_vacuum"]),
-    ("stat_replication", &["replication"]),
-    ("stat_statements", &["statements"]),
-    ("stat_user_tables", &["tables"]),
-    ("stat_wal_receiver", &["wal_receiver"]),
-    ("statio_user_indexes", &["indexes"]),
-    ("statio_user_tables", &["tables_io"]),
+    ("stat_statements", &["stat_statements", "stat_statements_all", "stat_statements_info"]),
+    ("statio_user_indexes", &["stat_user_indexes"]),
     ("xlog_location", &["wal_position"]),
 ];
 
