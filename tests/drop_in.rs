@@ -64,6 +64,7 @@ fn their_flags_without_a_verb_are_served() {
         "--metric-prefix=mine",
         "--no-collector.stat_bgwriter",
         "--auto-discover-databases",
+        "--constantLabels=a=b",
     ];
     let state = tempfile::tempdir().unwrap();
     let serving = Logged::start(&[nowhere, ("PGPILOT_STATE_DIR", state.path().to_str().unwrap())], &flags);
@@ -74,7 +75,7 @@ fn their_flags_without_a_verb_are_served() {
     }
     let log = serving.log();
     for said in
-        ["--metric-prefix: names of metrics", "--auto-discover-databases: ", "only the first is watched"]
+        ["--metric-prefix: names of metrics", "--constantLabels: labels are set", "only the first is watched"]
     {
         assert!(log.contains(said), "{said} in: {log}");
     }

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tracing::warn;
 
 use crate::apply::journal::Journal;
 use crate::apply::postgres::PgHands;
 use crate::client::Target;
 use crate::client::postgres::{Lane, PgError};
+use crate::collect::sql::QUERIES;
 use crate::config::Config;
 use crate::config::values::{LogFormat, Names, ProfileName};
 use crate::loops::tuning::{PATIENCE, TuneError, Tuning, View};
@@ -190,7 +192,12 @@ fn choice(config: &Config) -> Choice {
         series: config.series_limit.0,
         texts: config.statement_texts.0,
     };
-    Choice { bounds, databases: config.databases.0.clone(), off: vec![] }
+    let off = config.collectors_off.0.clone();
+    let known = |name: &String| QUERIES.iter().any(|query| query.name == name);
+    for name in off.iter().filter(|name| !known(name)) {
+        warn!("PGPILOT_COLLECTORS_OFF: there is no collector {name}; docs/metrics.md lists them");
+    }
+    Choice { bounds, databases: config.databases.0.clone(), off }
 }
 
 /// Everything that can be seen now, and what stands against seeing the server.

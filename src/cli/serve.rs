@@ -51,6 +51,9 @@ fn row(flag: &Flag) -> String {
         Effect::Off(collector) => format!("the same as PGPILOT_COLLECTORS_OFF={collector}"),
         Effect::Instead { said, .. } => format!("accepted, without effect: {said}"),
         Effect::Refused(said) => format!("refused: {said}"),
+        Effect::Lists { option, prefix: "" } => format!("adds to {option}"),
+        Effect::Lists { option, prefix } => format!("adds to {option}, with {prefix} before each name"),
+        Effect::Usual => "what pgpilot does anyway".to_owned(),
     };
     format!("  --{}{value}\n      {said}\n", flag.name)
 }

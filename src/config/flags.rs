@@ -18,8 +18,12 @@ pub struct Flag {
 pub enum Effect {
     /// It is this option.
     Sets(&'static str),
+    /// Its comma list is added to this option, each name with a prefix.
+    Lists { option: &'static str, prefix: &'static str },
     /// It switches this collector off.
     Off(&'static str),
+    /// It is what pgpilot does anyway.
+    Usual,
     /// It is accepted; said is what happens instead, unless the value is the one that changes nothing.
     Instead { usual: &'static str, said: &'static str },
     /// pgpilot cannot go on with it, and says why.
@@ -40,10 +44,10 @@ const fn instead(said: &'static str) -> Effect {
     Effect::Instead { usual: "", said }
 }
 
-const ONE_SESSION: &str = "databases are not connected to one by one; per-database figures of the whole server come \
-                           from the one database that pgpilot connects to";
+const STATEMENTS: &str =
+    "statements of every database and role are shown, the first of them by PGPILOT_TOP_STATEMENTS";
 
-const STATEMENTS: &str = "what is shown of pg_stat_statements is chosen by pgpilot";
+const TEXTS: &str = "texts are shown, up to 1000 characters of each, unless PGPILOT_STATEMENT_TEXTS is off";
 
 /// The flags: the listener, the log, what is collected.
 pub const FLAGS: &[Flag] = &[
@@ -79,33 +83,39 @@ pub const FLAGS: &[Flag] = &[
     )
     .or("PG_EXPORTER_DISABLE_DEFAULT_METRICS"),
     flag("disable-settings-metrics", false, Effect::Off("settings")).or("PG_EXPORTER_DISABLE_SETTINGS_METRICS"),
-    flag("auto-discover-databases", false, instead(ONE_SESSION)).or("PG_EXPORTER_AUTO_DISCOVER_DATABASES"),
-    flag("include-databases", true, instead(ONE_SESSION)).or("PG_EXPORTER_INCLUDE_DATABASES"),
-    flag("exclude-databases", true, instead(ONE_SESSION)).or("PG_EXPORTER_EXCLUDE_DATABASES"),
+    flag("auto-discover-databases", false, Effect::Usual).or("PG_EXPORTER_AUTO_DISCOVER_DATABASES"),
+    flag("include-databases", true, Effect::Lists { option: "PGPILOT_DATABASES", prefix: "" })
+        .or("PG_EXPORTER_INCLUDE_DATABASES"),
+    flag("exclude-databases", true, Effect::Lists { option: "PGPILOT_DATABASES", prefix: "!" })
+        .or("PG_EXPORTER_EXCLUDE_DATABASES"),
     flag("extend.query-path", true, instead("queries of your own are not run; sql_exporter does that beside pgpilot"))
         .or("PG_EXPORTER_EXTEND_QUERY_PATH"),
     flag("constantLabels", true, instead("labels are set in Prometheus: under static_configs, or with relabel_configs"))
         .or("PG_EXPORTER_CONSTANT_LABELS"),
     flag("config.file", true, instead("there are no auth_modules: one pgpilot watches one server, and /probe is not answered")),
     flag("dumpmaps", false, Effect::Refused("there are no maps of queries to print; docs/metrics.md lists the metrics")),
-    flag("collector.stat_statements.include_query", false, instead(STATEMENTS)),
-    flag("collector.stat_statements.query_length", true, instead(STATEMENTS)),
-    flag("collector.stat_statements.limit", true, instead(STATEMENTS)),
+    flag("collector.stat_statements.include_query", false, instead(TEXTS)),
+    flag("collector.stat_statements.query_length", true, instead(TEXTS)),
+    flag("collector.stat_statements.limit", true, Effect::Sets("PGPILOT_TOP_STATEMENTS")),
     flag("collector.stat_statements.exclude_databases", true, instead(STATEMENTS)),
     flag("collector.stat_statements.exclude_users", true, instead(STATEMENTS)),
 ];
 
 /// postgres_exporter's collectors that have another name here; the others have the same.
 const COLLECTORS: &[(&str, &[&str])] = &[
-    ("database", &["database_size"]),
+    ("buffercache_summary", &["buffercache"]),
+    ("database", &["database_size", "database_limits"]),
     ("postmaster", &["server"]),
     ("replication_slot", &["replication_slots"]),
     ("stat_activity", &["activity", "activity_ages", "backends"]),
     ("stat_bgwriter", &["bgwriter"]),
     ("stat_checkpointer", &["checkpointer"]),
-    ("stat_database", &["database"]),
+    ("stat_database", &["database", "database_conflicts"]),
     ("stat_statements", &["stat_statements", "stat_statements_all", "stat_statements_info"]),
+    ("stat_user_tables", &["stat_user_tables", "table_sizes"]),
+    ("statio_user_tables", &["stat_user_tables"]),
     ("statio_user_indexes", &["stat_user_indexes"]),
+    ("wal", &["wal_files"]),
     ("xlog_location", &["wal_position"]),
 ];
 
@@ -205,7 +215,9 @@ impl Said {
         }
         match flag.effect {
             Effect::Sets(option) => self.set(option, by, value),
+            Effect::Lists { option, prefix } => self.list(option, prefix, value),
             Effect::Off(collector) => self.collector(collector, false),
+            Effect::Usual => {}
             Effect::Instead { usual, .. } if !usual.is_empty() && usual == value => {}
             Effect::Instead { said, .. } => self.remarks.push(format!("{by}: {said}")),
             Effect::Refused(said) => self.refused.push(format!("{by}: {said}")),
@@ -226,6 +238,15 @@ impl Said {
             Some((_, list)) if option == "PGPILOT_LISTEN" => *list = format!("{list},{value}"),
             Some((_, former)) => value.clone_into(former),
             None => self.options.push((option, value.to_owned())),
+        }
+    }
+
+    fn list(&mut self, option: &'static str, prefix: &str, names: &str) {
+        let names = names.split(',').map(|name| format!("{prefix}{}", name.trim()));
+        let names = names.collect::<Vec<_>>().join(",");
+        match self.options.iter_mut().find(|(known, _)| *known == option) {
+            Some((_, list)) => *list = format!("{list},{names}"),
+            None => self.options.push((option, names)),
         }
     }
 
@@ -250,11 +271,13 @@ mod tests {
     fn every_option_of_the_table_is_one_and_every_sentence_is_whole() {
         for flag in FLAGS {
             match flag.effect {
-                Effect::Sets(option) => assert!(OPTIONS.iter().any(|doc| doc.name == option), "{option}"),
+                Effect::Sets(option) | Effect::Lists { option, .. } => {
+                    assert!(OPTIONS.iter().any(|doc| doc.name == option), "{option}")
+                }
                 Effect::Instead { said, .. } | Effect::Refused(said) => {
                     assert!(said.len() > 20 && !said.ends_with('.'), "{}", flag.name);
                 }
-                Effect::Off(_) => {}
+                Effect::Off(_) | Effect::Usual => {}
             }
         }
     }
@@ -271,11 +294,16 @@ mod tests {
             ("--log.format=json", &[("PGPILOT_LOG_FORMAT", "json")]),
             (
                 "--no-collector.wal --no-collector.stat_bgwriter",
-                &[("PGPILOT_COLLECTORS_OFF", "wal,bgwriter")],
+                &[("PGPILOT_COLLECTORS_OFF", "wal_files,bgwriter")],
             ),
             ("--no-collector.wal --collector.wal", &[]),
             ("--collector.stat_statements --no-web.systemd-socket --no-disable-settings-metrics", &[]),
             ("--disable-settings-metrics", &[("PGPILOT_COLLECTORS_OFF", "settings")]),
+            (
+                "--auto-discover-databases --include-databases=a,b --exclude-databases c,d",
+                &[("PGPILOT_DATABASES", "a,b,!c,!d")],
+            ),
+            ("--collector.stat_statements.limit=5", &[("PGPILOT_TOP_STATEMENTS", "5")]),
         ];
         for (line, want) in rows {
             let want: Vec<_> = want.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
@@ -288,9 +316,8 @@ mod tests {
         let rows = [
             ("--metric-prefix=mine", "--metric-prefix: names of metrics begin with pg_"),
             ("--config.file pg.yml", "auth_modules"),
-            ("--auto-discover-databases", "one by one"),
             ("--log.format=logfmt", "name=value"),
-            ("--collector.stat_statements.limit=5", "--collector.stat_statements.limit: what is shown"),
+            ("--collector.stat_statements.query_length=5", "--collector.stat_statements.query_length: texts"),
         ];
         for (line, want) in rows {
             let said = said(line);
@@ -326,7 +353,8 @@ mod tests {
         let path = set(&[("PG_EXPORTER_WEB_TELEMETRY_PATH", "/x")]);
         assert_eq!(path.options, [("PGPILOT_TELEMETRY_PATH", "/x".to_owned())]);
         assert_eq!(set(&[("PG_EXPORTER_AUTO_DISCOVER_DATABASES", "false")]), Said::default());
-        let remark = set(&[("PG_EXPORTER_AUTO_DISCOVER_DATABASES", "true")]).remarks;
-        assert!(remark[0].starts_with("PG_EXPORTER_AUTO_DISCOVER_DATABASES: "), "{remark:?}");
+        assert_eq!(set(&[("PG_EXPORTER_AUTO_DISCOVER_DATABASES", "true")]), Said::default());
+        let remark = set(&[("PG_EXPORTER_CONSTANT_LABELS", "a=b")]).remarks;
+        assert!(remark[0].starts_with("PG_EXPORTER_CONSTANT_LABELS: "), "{remark:?}");
     }
 }
