@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pgpilot::client::postgres::Session;
 use pgpilot::collect::Absence;
-use pgpilot::collect::sql::{Fields, Given, Ground, Layout, MONITOR, Made, QUERIES, Query, Shape, families};
+use pgpilot::collect::sql::{Given, Ground, MONITOR, QUERIES, Query};
 use pgpilot::model::metric::Family;
+use support::families::{collect, read};
 use support::pg::{MAJORS, Server};
 use support::sql::{lane, run, target};
 
@@ -38,16 +38,36 @@ const MAY_BE_ABSENT: &[&str] = &[
     "pg_stat_user_tables_last_autoanalyze",
     "pg_stat_user_tables_last_seq_scan_timestamp_seconds",
     "pg_stat_user_indexes_last_idx_scan_timestamp_seconds",
+    // On a standby, or with one connected: tests/replication.rs.
+    "pg_replication_last_replay_seconds",
+    "pg_in_recovery_paused",
+    "pg_replication_wal_receiver_up",
+    "pg_stat_wal_receiver_*",
+    "pg_stat_recovery_prefetch_*",
+    "pg_stat_replication_*",
+    "pg_replication_slots_xmin_age_xids",
+    "pg_stat_subscription_received_lsn_bytes",
+    "pg_stat_subscription_lag_seconds",
+    "pg_stat_subscription_last_msg_age_seconds",
+    // While a long command runs: tests/progress.rs.
+    "pg_progress_ratio",
+    "pg_stat_progress_*",
+    // With the extension: tests/timescale.rs.
+    "pg_timescaledb_*",
     // Stands for all settings.
     "pg_settings_<name>",
     "pg_settings_pending_restart",
 ];
 
-/// What some collectors need to have something to show.
+/// What shows only when it is asked for. The first attempt to archive fails.
 const SETTINGS: &[&str] = &[
     "max_prepared_transactions = 2",
     "track_functions = all",
     "shared_preload_libraries = pg_stat_statements",
+    "wal_level = logical",
+    "max_slot_wal_keep_size = 1GB",
+    "archive_mode = on",
+    "archive_command = 'test -e tried || ! touch tried'",
 ];
 
 /// What makes every collector have something to show.
@@ -73,38 +93,17 @@ const PEOPLED: &[&str] = &[
     // Statistics are handed in no more often than every half a second before 15, every second since.
     "select pg_sleep(1.2)",
     "select 1",
+    "select pg_create_physical_replication_slot('held', true)",
+    "select pg_create_logical_replication_slot('read', 'pgoutput')",
+    "create subscription taken connection 'host=nowhere' publication none with (connect = false)",
+    "select pg_switch_wal()",
+    "do $$ begin for n in 1..300 loop perform pg_sleep(0.1), pg_stat_clear_snapshot(); \
+     exit when (select last_archived_time is not null from pg_stat_archiver); end loop; end $$",
 ];
 
-/// The families of a query, whose result must have exactly the columns that it declares.
-async fn collect(session: &Session, query: &'static Query) -> Vec<Arc<Family>> {
-    let ground = Ground::read(session, &QUERIES.iter().collect::<Vec<_>>()).await.expect("the server is up");
-    let major = ground.major;
-    let sql = match ground.statement(query, None) {
-        Ok(sql) => sql,
-        Err(Absence::OlderServer) => return vec![],
-        Err(absence) => panic!("{} on {major}: {absence:?}", query.name),
-    };
-    let rows = session.rows(query.name, &sql).await;
-    let rows = rows.unwrap_or_else(|error| panic!("{} on {major}: {error:?}\n{sql}", query.name));
-    if let Some(row) = rows.first() {
-        let mut found: Vec<&str> = row.columns().collect();
-        found.sort_unstable();
-        assert_eq!(found, query.reads(major), "{} on {major}", query.name);
-    }
-    match query.shape {
-        Shape::Rows { decode, .. } => {
-            let rows: Vec<&dyn Fields> = rows.iter().map(|row| row as &dyn Fields).collect();
-            Made::of(decode(&rows)).families
-        }
-        Shape::Columns { labels, columns } => {
-            let Some(first) = rows.first() else { return vec![] };
-            let layout = Layout::new(labels, columns, first.columns());
-            let rows: Vec<_> = rows.iter().map(|row| layout.row(|at| row.at(at))).collect();
-            let made = families(query, &rows, None);
-            assert_eq!(made.duplicates, 0, "{} on {major}", query.name);
-            made.families
-        }
-    }
+/// Whether a name is on a list, in which a `*` at the end stands for any rest.
+fn is_on(list: &[&str], name: &str) -> bool {
+    list.iter().any(|it| *it == name || it.strip_suffix('*').is_some_and(|start| name.starts_with(start)))
 }
 
 /// A session of a role that has `pg_monitor` and what the query declares to need, no more.
@@ -140,10 +139,10 @@ async fn every_query_gives_what_it_declares_on_every_major() {
         for query in QUERIES {
             let session = reader(&server, &person, query).await;
             let families = collect(&session, query).await;
-            for Given { desc, since, until } in query.gives() {
+            for Given { desc, since, until, .. } in query.gives() {
                 let found = families.iter().find(|family| family.name == desc.name);
                 let has = (since..=until).contains(&major);
-                if found.is_none() && has && !MAY_BE_ABSENT.contains(&desc.name) {
+                if found.is_none() && has && !is_on(MAY_BE_ABSENT, desc.name) {
                     missing.push(desc.name);
                 }
                 assert!(found.is_none() || has, "{} on {major}", desc.name);
@@ -160,34 +159,13 @@ async fn every_query_gives_what_it_declares_on_every_major() {
     }
 }
 
-/// Values by series, for what a test looks at.
-fn values(families: &[Arc<Family>]) -> BTreeMap<String, f64> {
-    let series = |family: &Arc<Family>| {
-        let name = family.name.clone();
-        let one = move |(labels, value): (String, f64)| (format!("{name}{labels}"), value);
-        let samples = family.samples.iter().map(|sample| {
-            let labels: Vec<_> = sample.labels.iter().map(|(name, text)| format!("{name}={text}")).collect();
-            (format!("{{{}}}", labels.join(",")), sample.value)
-        });
-        samples.map(one).collect::<Vec<_>>()
-    };
-    families.iter().flat_map(series).collect()
-}
-
-async fn read(server: &Server, name: &str) -> BTreeMap<String, f64> {
-    let session = target(&server.url("monitor")).connect(&lane()).await.expect("the server is up");
-    let query = QUERIES.iter().find(|query| query.name == name).expect("a collector of that name");
-    values(&collect(&session, query).await)
-}
-
 #[test]
 fn settings_are_those_of_the_server_and_not_of_our_session() {
     for &major in MAJORS {
         let Some(server) = Server::start(major, &["shared_buffers = 64MB"]) else { continue };
         let alter = "alter system set shared_buffers = '80MB'";
         run(&server.superuser_url(), &[alter, "select pg_reload_conf()", "select pg_sleep(0.5)"]);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let found = runtime.block_on(read(&server, "settings"));
+        let found = read(&server.url("monitor"), "settings");
         // Our session has 30 s.
         assert_eq!(found["pg_settings_statement_timeout_seconds{}"], 0.0, "{major}");
         assert_eq!(found["pg_settings_shared_buffers_bytes{}"], 67_108_864.0, "{major}");
@@ -206,17 +184,16 @@ fn work_done_shows_on_every_major() {
         };
         let fill = "create table public.filled as select g, repeat('x', 500) as text from generate_series(1, 40000) as g";
         run(&server.superuser_url(), &[fill, "checkpoint", "select pg_sleep(1)"]);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let bgwriter = runtime.block_on(read(&server, "bgwriter"));
+        let bgwriter = read(&server.url("monitor"), "bgwriter");
         // 40 000 rows of 530 bytes are 2 850 blocks, which do not fit into 128.
         let written = bgwriter["pg_stat_bgwriter_buffers_backend_total{}"];
         assert!((1_000.0..20_000.0).contains(&written), "{major}: {written}");
-        let wal = runtime.block_on(read(&server, "wal"));
+        let wal = read(&server.url("monitor"), "wal");
         assert!(
             wal["pg_stat_wal_bytes_total{}"] > 1e6 && wal["pg_stat_wal_write_total{}"] > 0.0,
             "{major}: {wal:?}"
         );
-        let checkpointer = runtime.block_on(read(&server, "checkpointer"));
+        let checkpointer = read(&server.url("monitor"), "checkpointer");
         assert!(checkpointer["pg_stat_checkpointer_num_requested_total{}"] >= 1.0, "{major}");
     }
 }

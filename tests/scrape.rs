@@ -162,8 +162,8 @@ fn many_scrapers_cost_what_one_costs() {
         .text("oid");
     let commits = &format!("pg_stat_database_xact_commit{{datid=\"{oid}\",datname=\"postgres\"}}");
     let (before, after) = (first.value(commits).unwrap(), last.value(commits).unwrap());
-    // At most three rounds of a dozen statements, and the test's own.
-    assert!(after - before < 60.0, "{before} to {after}");
+    // At most three rounds of some thirty statements, and the test's own.
+    assert!(after - before < 120.0, "{before} to {after}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub fn metrics_page() -> String {
     page.push_str("## PostgreSQL\n\n");
     QUERIES.iter().for_each(|query| collector(&mut page, query));
     page.push_str("## pgpilot itself\n\n");
-    table(&mut page, OWN.iter().chain(process::GIVES).map(|desc| (*desc, String::new())));
+    table(&mut page, OWN.iter().chain(process::GIVES).map(|desc| (*desc, String::new(), true)));
     page.truncate(page.trim_end().len());
     page.push('\n');
     page
@@ -45,7 +45,7 @@ fn collector(page: &mut String, query: &Query) {
         let _ = write!(page, " Cost: {}.", query.cost);
     }
     page.push_str("\n\n");
-    table(page, query.gives().into_iter().map(|it| (it.desc, majors(it.since, it.until))));
+    table(page, query.gives().into_iter().map(|it| (it.desc, majors(it.since, it.until), it.tried)));
 }
 
 fn bound(top: &Top) -> String {
@@ -62,13 +62,14 @@ fn majors(since: u32, until: u32) -> String {
     if until == u32::MAX { format!("{since}+") } else { format!("{since} to {until}") }
 }
 
-/// Rows of a metric and the majors of PostgreSQL that have it, where that plays a part.
-fn table(page: &mut String, rows: impl Iterator<Item = (Desc, String)>) {
+/// Rows of a metric, the majors of PostgreSQL that have it, where that plays a part, and whether one was seen to.
+fn table(page: &mut String, rows: impl Iterator<Item = (Desc, String, bool)>) {
     page.push_str("| Metric | Type | Unit | Labels | PostgreSQL | Meaning |\n|---|---|---|---|---|---|\n");
-    for (desc, majors) in rows {
+    for (desc, majors, tried) in rows {
         let (kind, unit, labels) = (desc.kind.as_label(), unit(&desc), labels(&desc));
         let Desc { name, help, .. } = desc;
-        let _ = writeln!(page, "| `{name}` | {kind} | {unit} | {labels} | {majors} | {help} |");
+        let tried = if tried { "" } else { " Not tried on a real server." };
+        let _ = writeln!(page, "| `{name}` | {kind} | {unit} | {labels} | {majors} | {help}{tried} |");
     }
     page.push('\n');
 }
@@ -110,5 +111,11 @@ mod tests {
         assert!(row("`pg_stat_checkpointer_write_seconds_total`").contains("| seconds |"));
         assert!(row("`pg_stat_checkpointer_num_done_total`").contains("| 18+ |"));
         assert!(row("`pg_database_size_bytes`").contains("| bytes | `datname` |"));
+    }
+
+    #[test]
+    fn what_no_server_was_seen_to_give_says_so() {
+        let untried = QUERIES.iter().flat_map(Query::gives).filter(|it| !it.tried).count();
+        assert_eq!(metrics_page().matches("Not tried on a real server. |").count(), untried);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod certs;
 pub(crate) mod cli;
+pub(crate) mod families;
 pub(crate) mod pg;
 pub(crate) mod sql;
 pub(crate) mod way;

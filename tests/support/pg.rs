@@ -51,6 +51,31 @@ impl Server {
         Some(server)
     }
 
+    /// A standby of this server, which is stopped while its folder is copied. It reads from the slot `standby`, which
+    /// must be there.
+    pub fn standby(&mut self) -> Self {
+        self.stop();
+        let folder = tempfile::tempdir().unwrap();
+        let copied = Command::new("cp").arg("-a").arg(self.data()).arg(folder.path()).status().unwrap();
+        assert!(copied.success());
+        self.boot();
+        let (major, port, bin) = (self.major, free_port(), self.bin.clone());
+        let mut standby = Self { major, port, bin, folder, postmaster: None, arguments: vec![] };
+        if is_root() {
+            chown(standby.folder.path(), Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
+        }
+        File::create(standby.data().join("standby.signal")).unwrap();
+        let mut conf = OpenOptions::new().append(true).open(standby.data().join("postgresql.conf")).unwrap();
+        let from = format!("host=127.0.0.1 port={} user=postgres", self.port);
+        writeln!(
+            conf,
+            "primary_conninfo = '{from}'\nprimary_slot_name = 'standby'\nhot_standby_feedback = on"
+        )
+        .unwrap();
+        standby.boot();
+        standby
+    }
+
     /// Connection string of a role.
     pub fn url(&self, role: &str) -> String {
         format!("postgresql://{role}@127.0.0.1:{}/postgres?sslmode=disable", self.port)

@@ -1,4 +1,5 @@
-//! What a session finds: which columns views have, which extensions are installed, and which rights the role holds.
+//! What a session finds: which columns views have, which extensions are installed with which functions, and which
+//! rights the role holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,8 @@ pub struct Ground {
     extensions: BTreeMap<String, String>,
     /// Extensions in schemas that the role may not look into.
     shut: BTreeSet<String>,
+    /// Functions of extensions: name and schema.
+    functions: BTreeMap<String, String>,
     /// Names of rights that the role lacks.
     lacks: BTreeSet<&'static str>,
 }
@@ -33,11 +36,13 @@ impl Ground {
     /// # Errors
     /// When the server does not answer.
     pub async fn read(session: &Session, queries: &[&'static Query]) -> Result<Self, PgError> {
-        let (server, extensions, columns) = (server_sql(), extensions_sql(), columns_sql(queries));
-        let (server, extensions, columns) = try_join!(
+        let (server, extensions) = (server_sql(), extensions_sql());
+        let (columns, functions) = (columns_sql(queries), functions_sql(queries));
+        let (server, extensions, columns, functions) = try_join!(
             session.row("reading the server's version and our rights", &server),
             session.rows("reading the extensions", &extensions),
             session.rows("reading the columns of views", &columns),
+            session.rows("reading the functions of extensions", &functions),
         )?;
         let pair = |row: &TextRow, first: &str, second: &str| (row.text(first), row.text(second));
         Ok(Self {
@@ -46,6 +51,7 @@ impl Ground {
             columns: columns.iter().map(|row| pair(row, "view", "name")).collect(),
             extensions: extensions.iter().map(|row| pair(row, "name", "schema")).collect(),
             shut: extensions.iter().filter(|row| !row.is_true("open")).map(|row| row.text("name")).collect(),
+            functions: functions.iter().map(|row| pair(row, "name", "schema")).collect(),
             lacks: RIGHTS.iter().map(|it| it.name).filter(|name| !server.is_true(name)).collect(),
         })
     }
@@ -62,6 +68,12 @@ impl Ground {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn with_function(mut self, name: &str, schema: &str) -> Self {
+        self.functions.insert(name.to_owned(), schema.to_owned());
+        self
+    }
+
     /// Whether a view has a column.
     pub fn has(&self, view: &str, column: &str) -> bool {
         self.columns.contains(&(view.to_owned(), column.to_owned()))
@@ -71,6 +83,11 @@ impl Ground {
     pub fn schema(&self, extension: &str) -> String {
         // Statements with it are run only where the extension is.
         self.extensions.get(extension).map_or_else(|| "pg_catalog".to_owned(), |it| quote_name_whole(it))
+    }
+
+    /// The quoted schema of an extension's function, where there is such a function.
+    pub fn function(&self, name: &str) -> Option<String> {
+        self.functions.get(name).map(|schema| quote_name_whole(schema))
     }
 
     /// The rights that are missing, of those that a reader could use.
@@ -132,13 +149,28 @@ fn extensions_sql() -> String {
 fn columns_sql(queries: &[&'static Query]) -> String {
     let views: BTreeSet<_> =
         queries.iter().flat_map(|query| query.sql).flat_map(template::views).map(quote).collect();
-    let list = views.into_iter().collect::<Vec<_>>().join(", ");
-    let list = if list.is_empty() { "''".to_owned() } else { list };
+    let list = list(views);
     format!(
         "select c.relname as view, a.attname as name from pg_class c join pg_attribute a on a.attrelid = c.oid \
          where c.relname in ({list}) and a.attnum > 0 and not a.attisdropped and (c.relnamespace = 'pg_catalog'::regnamespace \
          or c.oid in (select objid from pg_depend where classid = 'pg_class'::regclass and deptype = 'e'))"
     )
+}
+
+/// One schema for each name, should there be several.
+fn functions_sql(queries: &[&'static Query]) -> String {
+    let names = queries.iter().flat_map(|query| query.sql).flat_map(template::functions).map(quote).collect();
+    format!(
+        "select p.proname as name, min(n.nspname::text) as schema from pg_proc p \
+         join pg_namespace n on n.oid = p.pronamespace where p.proname in ({}) and p.oid in \
+         (select objid from pg_depend where classid = 'pg_proc'::regclass and deptype = 'e') group by 1",
+        list(names)
+    )
+}
+
+/// Quoted texts as a list, which must not be empty in SQL.
+fn list(texts: BTreeSet<String>) -> String {
+    if texts.is_empty() { "''".to_owned() } else { texts.into_iter().collect::<Vec<_>>().join(", ") }
 }
 
 #[cfg(test)]

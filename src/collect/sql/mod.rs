@@ -1,6 +1,7 @@
 //! The SQL collectors: one file a view, one constant a statement, one line here.
 
 mod activity;
+mod archiver;
 mod bgwriter;
 mod bloat;
 mod catalog;
@@ -18,18 +19,27 @@ mod io;
 mod limits;
 mod locks;
 mod mistakes;
+mod prepared;
+mod progress;
 mod query;
 mod rank;
+mod replication;
 mod rights;
 mod row;
 mod run;
 mod server;
 mod settings;
+mod shmem;
+mod slots;
+mod slru;
+mod ssl;
 pub mod statement_groups;
 mod statements;
+mod subscriptions;
 mod table_sizes;
 mod tables;
 pub mod template;
+mod timescale;
 mod waits;
 mod wal;
 
@@ -76,7 +86,6 @@ pub const QUERIES: &[Query] = &[
     waits::LONG,
     waits::HORIZON,
     waits::HOLDER,
-    waits::PREPARED,
     locks::COUNT,
     locks::WAITING,
     locks::BLOCKED,
@@ -97,6 +106,30 @@ pub const QUERIES: &[Query] = &[
     catalog::EXTENSIONS,
     catalog::PUBLICATIONS,
     catalog::FUNCTIONS,
+    replication::LAG,
+    replication::STANDBYS,
+    replication::RECEIVER,
+    slots::SLOTS,
+    slots::DECODED,
+    subscriptions::SUBSCRIPTIONS,
+    subscriptions::PREFETCH,
+    progress::RATIO,
+    progress::VACUUM,
+    progress::ANALYZE,
+    progress::CREATE_INDEX,
+    progress::CLUSTER,
+    progress::COPY,
+    progress::BASEBACKUP,
+    archiver::ARCHIVER,
+    slru::SLRU,
+    ssl::SSL,
+    prepared::PREPARED,
+    shmem::SHMEM,
+    timescale::INFO,
+    timescale::HYPERTABLES,
+    timescale::SIZES,
+    timescale::JOBS,
+    timescale::CAGGS,
 ];
 
 #[cfg(test)]
@@ -107,7 +140,8 @@ mod tests {
     const MAJORS: std::ops::RangeInclusive<u32> = OLDEST..=18;
 
     /// Counters whose name in existing dashboards has no `_total`.
-    const DE_FACTO: &[&str] = &["pg_stat_database_", "pg_stat_user_tables_", "pg_statio_user_tables_"];
+    const DE_FACTO: &[&str] =
+        &["pg_stat_database_", "pg_stat_user_tables_", "pg_statio_user_tables_", "pg_stat_archiver_"];
 
     /// Whether a statement has the name as a word of its own.
     fn selects(sql: &str, name: &str) -> bool {

@@ -163,6 +163,8 @@ pub struct Column {
     /// The last major that has it.
     pub until: u32,
     pub rest: Rest,
+    /// Whether a real server was ever seen to give it.
+    pub tried: bool,
     pub(super) factor: f64,
     only: Option<&'static [&'static str]>,
 }
@@ -176,6 +178,7 @@ const fn column(column: &'static str, metric: &'static str, kind: Kind, help: &'
         since: OLDEST,
         until: u32::MAX,
         rest: Rest::Sum,
+        tried: true,
         factor: 1.0,
         only: None,
     }
@@ -230,6 +233,11 @@ impl Column {
         Self { rest: Rest::Nothing, ..self }
     }
 
+    /// Written after the documentation alone: no server at hand had it.
+    pub const fn untried(self) -> Self {
+        Self { tried: false, ..self }
+    }
+
     /// Whether a server of this major has it.
     pub const fn is_in(&self, major: u32) -> bool {
         self.since <= major && major <= self.until
@@ -246,6 +254,7 @@ pub struct Given {
     pub desc: Desc,
     pub since: u32,
     pub until: u32,
+    pub tried: bool,
 }
 
 impl Query {
@@ -280,11 +289,12 @@ impl Query {
     pub fn gives(&self) -> Vec<Given> {
         match self.shape {
             Shape::Rows { gives, .. } => {
-                gives.iter().map(|desc| Given { desc: *desc, since: OLDEST, until: u32::MAX }).collect()
+                let given = |desc: &Desc| Given { desc: *desc, since: OLDEST, until: u32::MAX, tried: true };
+                gives.iter().map(given).collect()
             }
             Shape::Columns { labels, columns } => columns
                 .iter()
-                .map(|it| Given { desc: it.desc(labels), since: it.since, until: it.until })
+                .map(|it| Given { desc: it.desc(labels), since: it.since, until: it.until, tried: it.tried })
                 .collect(),
         }
     }

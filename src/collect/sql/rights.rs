@@ -20,7 +20,7 @@ impl Right {
     }
 }
 
-/// Everything rests on this one: without it most collectors see less, and those that declare it nothing.
+/// Everything rests on this one: without it most collectors see less, and only those that would be refused declare it.
 pub const MONITOR: Right = Right {
     name: "pg_monitor",
     held: "pg_has_role('pg_monitor', 'usage')",

@@ -86,7 +86,7 @@ pub(super) const TABLES: Query = Query {
          sum(tihit) as tidx_blks_hit, \
          sum(pages + toast_pages) * max(block) as table_bytes, sum(index_pages) * max(block) as index_bytes, \
          sum(toast_pages) * max(block) as toast_bytes, sum(pg_stat_get_dead_tuples(toast)) as toast_dead, \
-         count(*) as parts, max(xids) as xid_age, max(mxids) as mxid_age, max(xids / freeze_at) as freeze_debt, \
+         greatest(count(*) filter (where o.oid <> o.root), 1) as parts, max(xids) as xid_age, max(mxids) as mxid_age, max(xids / freeze_at) as freeze_debt, \
          max(pg_stat_get_dead_tuples(o.oid) / greatest(least(vac_t + vac_s * tuples, vac_m), 1)) as dead_debt, \
          max(case when ins_t >= 0 then pg_stat_get_ins_since_vacuum(o.oid) \
          / greatest(ins_t + ins_s * tuples * (1 - coalesce(frozen::float8 / nullif(pages, 0), 0)), 1) end) as insert_debt, \

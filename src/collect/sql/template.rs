@@ -6,6 +6,7 @@
 //! | `{column\|text}` | the text where the view has the column, else nothing |
 //! | `{column\|text\|otherwise}` | one of the two |
 //! | `{view.column…}` | the same for another view than the statement's |
+//! | `{function(arguments)}` | the call with the function's schema where an extension has it, else `null` |
 //! | `{schema:extension}` | the quoted schema of an extension |
 //! | `{db:expression}` | a database's name, `other` for those that are not shown by name |
 //!
@@ -26,6 +27,7 @@ fn fill_text(text: &str, view: &str, ground: &Ground, named: Option<&[String]>) 
     let meant = match brace.split_once(':') {
         Some(("schema", extension)) => ground.schema(extension),
         Some(("db", expression)) => database(expression, named),
+        _ if called(brace).is_some() => call(brace, ground),
         _ => fill_text(&optional(brace, view, ground), view, ground, named),
     };
     before.to_owned() + &meant + &fill_text(after, view, ground, named)
@@ -75,6 +77,17 @@ fn optional(brace: &str, view: &str, ground: &Ground) -> String {
     }
 }
 
+/// The function that a brace calls, if it does.
+fn called(brace: &str) -> Option<&str> {
+    let (name, _) = brace.split_once('(')?;
+    (brace.ends_with(')') && !name.contains('|')).then_some(name)
+}
+
+fn call(brace: &str, ground: &Ground) -> String {
+    let schema = called(brace).and_then(|name| ground.function(name));
+    schema.map_or_else(|| "null".to_owned(), |schema| format!("{schema}.{brace}"))
+}
+
 fn database(expression: &str, named: Option<&[String]>) -> String {
     match named {
         None => expression.to_owned(),
@@ -86,14 +99,20 @@ fn database(expression: &str, named: Option<&[String]>) -> String {
     }
 }
 
+fn braces(sql: &Sql) -> impl Iterator<Item = &'static str> {
+    let all = sql.text.split('{').skip(1).map(|tail| tail.split('}').next().unwrap_or_default());
+    all.filter(|brace| !brace.starts_with("schema:") && !brace.starts_with("db:"))
+}
+
+/// The functions that a statement calls where they are.
+pub fn functions(sql: &Sql) -> impl Iterator<Item = &'static str> {
+    braces(sql).filter_map(called)
+}
+
 /// The views whose columns a statement asks for.
 pub fn views(sql: &Sql) -> Vec<&'static str> {
     let mut found = vec![];
-    for tail in sql.text.split('{').skip(1) {
-        let brace = tail.split('}').next().unwrap_or_default();
-        if brace.starts_with("schema:") || brace.starts_with("db:") {
-            continue;
-        }
+    for brace in braces(sql).filter(|brace| called(brace).is_none()) {
         let column = brace.split('|').next().unwrap_or_default();
         found.push(column.split_once('.').map_or(sql.view, |(view, _)| view));
     }
@@ -107,7 +126,8 @@ mod tests {
 
     #[test]
     fn braces_follow_what_the_server_has() {
-        let ground = Ground::of(17, &[("v", "a"), ("v", "new"), ("w", "x")], &[("ext", "my schema")]);
+        let ground = Ground::of(17, &[("v", "a"), ("v", "new"), ("w", "x")], &[("ext", "my schema")])
+            .with_function("size", "my schema");
         let rows = [
             ("select a{new}{missing} from v", "select a, new from v"),
             ("select {new|new + 1|0}, {missing|missing|null} as m", "select new + 1, null as m"),
@@ -117,6 +137,8 @@ mod tests {
                 "select 1{new|, (select {schema:ext}.f({missing|x|y}))}, 2",
                 "select 1, (select \"my schema\".f(y)), 2",
             ),
+            ("select {size(c.oid)} as a, {lost(1)} as b", "select \"my schema\".size(c.oid) as a, null as b"),
+            ("select {new|least(new)}", "select least(new)"),
             ("from {schema:ext}.t", "from \"my schema\".t"),
             (
                 "select {db:datname}",
@@ -131,8 +153,10 @@ mod tests {
     }
 
     #[test]
-    fn the_views_that_are_asked_for_are_known() {
-        let sql = sql_of("v", 14, "select {a}{w.b|, b} from {schema:ext}.t where {db:x} = 1");
+    fn the_views_and_functions_that_are_asked_for_are_known() {
+        let text = "select {a}{w.b|, max(b)}, {size(c.oid)} from {schema:ext}.t where {db:x} = 1";
+        let sql = sql_of("v", 14, text);
         assert_eq!(views(&sql), ["v", "w"]);
+        assert_eq!(functions(&sql).collect::<Vec<_>>(), ["size"]);
     }
 }

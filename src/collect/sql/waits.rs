@@ -131,25 +131,3 @@ pub(super) const HOLDER: Query = Query {
     },
     ..FAST
 };
-
-pub(super) const PREPARED: Query = Query {
-    name: "prepared_xacts",
-    why: "A prepared transaction survives restarts, with its locks; nothing ends it but a person.",
-    sql: &[sql(
-        14,
-        "select count(*) as transactions, coalesce(max(extract(epoch from clock_timestamp() - prepared)), 0) as oldest \
-         from pg_prepared_xacts",
-    )],
-    shape: Shape::Columns {
-        labels: &[],
-        columns: &[
-            gauge("transactions", "pg_prepared_xacts", "Transactions that are prepared and not ended."),
-            gauge(
-                "oldest",
-                "pg_prepared_xacts_oldest_age_seconds",
-                "Age of the oldest of them; 0 when there is none.",
-            ),
-        ],
-    },
-    ..FAST
-};
