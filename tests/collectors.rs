@@ -83,6 +83,7 @@ const PEOPLED: &[&str] = &[
     "create schema \"my schema\"",
     "grant usage on schema \"my schema\" to public",
     "create extension pg_stat_statements schema \"my schema\"",
+    "create extension pg_buffercache schema \"my schema\"",
     "create table public.wide (id int primary key, word text)",
     "insert into public.wide select n, repeat('x', 100) from generate_series(1, 60000) as n",
     "delete from public.wide where id > 100",

@@ -189,3 +189,22 @@ fn a_role_without_rights_gets_what_it_may_see() {
     assert_eq!(failed.count(), 1, "{}", reply.text());
     assert!(reply.value("pg_stat_database_numbackends{datid=\"0\",datname=\"unknown\"}").is_some());
 }
+
+#[test]
+fn a_standby_gives_a_whole_scrape_too() {
+    let Some(mut primary) = any_server() else { return };
+    run(
+        &primary.superuser_url(),
+        &[
+            "create table public.t (a int primary key)",
+            "select pg_create_physical_replication_slot('standby')",
+        ],
+    );
+    let standby = primary.standby();
+    let reply = Web::start(Some(&standby.url("monitor"))).get("/metrics", &[]);
+    assert_eq!(reply.value("pg_replication_is_replica"), Some(1.0));
+    assert_eq!(reply.value("pg_exporter_last_scrape_error"), Some(0.0), "{}", reply.text());
+    assert!(reply.text().contains("pg_stat_database_conflicts_confl_lock{"), "{}", reply.text());
+    let table = "pg_stat_user_tables_n_tup_ins{datname=\"postgres\",schemaname=\"public\",relname=\"t\"}";
+    assert!(reply.value(table).is_some());
+}

@@ -1,7 +1,7 @@
 //! One session with PostgreSQL. All reads are in text form: one round trip a statement, pipelined when asked at once.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -181,6 +181,8 @@ pub struct Session {
     backend: String,
     /// Statements that are under way: each waits for those before it.
     waiting: AtomicU32,
+    /// Statements that were sent.
+    sent: AtomicU64,
 }
 
 impl Drop for Session {
@@ -203,8 +205,8 @@ impl Target {
             target: self.label().to_owned(),
             after: self.connect_timeout,
         })??;
-        let (timeout, waiting) = (lane.statement_timeout + GRACE, AtomicU32::new(0));
-        let mut session = Session { client, task, timeout, backend: String::new(), waiting };
+        let (timeout, waiting, sent) = (lane.statement_timeout + GRACE, AtomicU32::new(0), AtomicU64::new(0));
+        let mut session = Session { client, task, timeout, backend: String::new(), waiting, sent };
         session.backend = session.row("setting the session's guards", &guards(lane)).await?.text("backend");
         Ok(session)
     }
@@ -318,6 +320,7 @@ impl Session {
     }
 
     async fn stream(&self, doing: &str, sql: &str, take: impl FnMut(TextRow)) -> Result<(), PgError> {
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let place = Place::take(&self.waiting);
         let after = self.timeout * place.number;
         let answered = tokio::time::timeout(after, self.receive(sql, take)).await;
@@ -334,6 +337,11 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// How many statements were sent, those that set the guards included.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// The server's process for this session.

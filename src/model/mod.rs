@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod error;
 pub mod facts;
 pub mod host_file;
+pub mod labels;
 pub mod metric;
 pub mod pattern;
 pub mod plan;

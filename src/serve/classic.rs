@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use crate::model::metric::{Group, Histogram, Kind, Sample, Snapshot};
+use crate::model::metric::{Group, Histogram, Kind, Label, Sample, Snapshot};
 
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -46,21 +46,34 @@ fn histogram(text: &mut String, name: &str, histogram: &Histogram) -> fmt::Resul
 
 fn sample(text: &mut String, name: &str, sample: &Sample) -> fmt::Result {
     text.push_str(name);
-    for (at, (label, value)) in sample.labels.iter().enumerate() {
-        write!(text, "{}{label}=\"", if at == 0 { '{' } else { ',' })?;
-        escape(text, value);
-        text.push('"');
-    }
-    if !sample.labels.is_empty() {
-        text.push('}');
-    }
+    text.push_str(sample.labels.written(labels));
     match sample.value {
         value if value.is_infinite() => writeln!(text, " {}Inf", if value > 0.0 { '+' } else { '-' }),
         value => writeln!(text, " {value}"),
     }
 }
 
+/// With the braces; nothing where there are none.
+fn labels(labels: &[Label]) -> String {
+    let mut text = String::new();
+    for (at, (label, value)) in labels.iter().enumerate() {
+        text.push(if at == 0 { '{' } else { ',' });
+        text.push_str(label);
+        text.push_str("=\"");
+        escape(&mut text, value);
+        text.push('"');
+    }
+    if !labels.is_empty() {
+        text.push('}');
+    }
+    text
+}
+
+/// Names seldom have one of these: they are copied whole.
 fn escape(text: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        return text.push_str(value);
+    }
     for c in value.chars() {
         match c {
             '\\' => text.push_str(r"\\"),
@@ -74,7 +87,7 @@ fn escape(text: &mut String, value: &str) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::metric::Desc;
+    use crate::model::metric::{Desc, Labels};
 
     /// One family of each kind, with a label that wants to break out.
     pub(in crate::serve) fn example() -> Snapshot {
@@ -89,7 +102,7 @@ pub(super) mod tests {
             hits.family(vec![hits.sample(&["a\"b\\c\nd"], 3.0)]),
             info.family(vec![info.sample(&["17.10"], 1.0)]),
             took.histogram(vec![Histogram {
-                labels: [("way".into(), "up".to_owned())].into(),
+                labels: [("way".into(), "up".to_owned())].into_iter().collect(),
                 buckets: vec![(0.5, 2), (1.0, 0), (f64::INFINITY, 1)],
                 sum: 3.5,
             }]),
@@ -128,7 +141,7 @@ pg_up 1
     fn numbers_that_are_none_have_their_words() {
         let mut text = String::new();
         for value in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e15, -1.0] {
-            sample(&mut text, "x", &Sample { labels: [].into(), value }).unwrap();
+            sample(&mut text, "x", &Sample { labels: Labels::default(), value }).unwrap();
         }
         assert_eq!(text, "x +Inf\nx -Inf\nx NaN\nx 1000000000000000\nx -1\n");
     }

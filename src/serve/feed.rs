@@ -42,6 +42,8 @@ struct Open {
     tasks: Vec<Task>,
     /// The databases by name that the tasks were made for.
     named: Option<Vec<String>>,
+    /// Statements of the session that the shelf knows of.
+    counted: u64,
 }
 
 struct Retry {
@@ -117,8 +119,7 @@ impl Feed {
         };
         let open = open.map_err(|error| Down::of(&error))?;
         let now = Instant::now();
-        let due = |task: &&Task| !self.desk.shelf.is_paused(task.query.name, now);
-        self.desk.shelf.count_statements(open.tasks.iter().filter(due).count());
+        let due = |task: &&Task| self.desk.shelf.is_due(task.query, now);
         let lost = Mutex::new(None);
         run(&open.session, open.tasks.iter().filter(due), |ran| {
             if let Err(error) = &ran.found
@@ -129,6 +130,9 @@ impl Feed {
             self.desk.take(ran);
         })
         .await;
+        let sent = open.session.sent();
+        self.desk.shelf.count_statements(sent - open.counted);
+        let open = Open { counted: sent, ..open };
         let lost = locked(&lost).take();
         lost.map_or(Ok(()), Err)?;
         *link = Link { open: Some(open), retry: None };
@@ -146,7 +150,7 @@ impl Feed {
         run(&session, plain(&ground, &deciding, None).iter(), |ran| self.desk.take(ran)).await;
         let named = self.desk.named();
         let tasks = prepared(&session, plain(&ground, &self.queries, named.as_deref())).await;
-        Ok(Open { session, ground, tasks, named })
+        Ok(Open { session, ground, tasks, named, counted: 0 })
     }
 
     /// Prepares anew when other databases are shown by name than before.
@@ -155,10 +159,10 @@ impl Feed {
         if open.named == named {
             return Ok(open);
         }
-        let Open { session, ground, .. } = open;
+        let Open { session, ground, counted, .. } = open;
         session.run("forgetting prepared statements", "deallocate all").await?;
         let tasks = prepared(&session, plain(&ground, &self.queries, named.as_deref())).await;
-        Ok(Open { session, ground, tasks, named })
+        Ok(Open { session, ground, tasks, named, counted })
     }
 
     fn is_fresh(&self) -> bool {
@@ -182,6 +186,7 @@ impl Feed {
             warn!(session = self.lane.application_name, error = said, hint, "PostgreSQL gives no metrics");
         }
         held.began = None;
+        self.desk.shelf.count_error(down.reach);
         self.desk.shelf.empty();
         let pause = before.map_or(FIRST_PAUSE, |retry| (retry.pause * 2).min(LONGEST_PAUSE));
         Link { open: None, retry: Some(Retry { at: Instant::now() + pause, pause }) }

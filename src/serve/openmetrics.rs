@@ -55,9 +55,11 @@ fn group(encoder: &mut DescriptorEncoder<'_>, group: &Group) -> fmt::Result {
 }
 
 fn histogram(metric: &mut MetricEncoder<'_>, histogram: &Histogram) -> fmt::Result {
-    let labels = LabelSet(&histogram.labels);
-    let mut own = metric.encode_family(&labels)?;
-    own.encode_histogram::<NoLabelSet>(histogram.sum, histogram.count(), &histogram.buckets, None)
+    let Histogram { labels, buckets, sum } = histogram;
+    let write = |metric: &mut MetricEncoder<'_>| {
+        metric.encode_histogram::<NoLabelSet>(*sum, histogram.count(), buckets, None)
+    };
+    labelled(metric, labels, write)
 }
 
 fn info(metric: &mut MetricEncoder<'_>, sample: &Sample) -> fmt::Result {
@@ -65,24 +67,22 @@ fn info(metric: &mut MetricEncoder<'_>, sample: &Sample) -> fmt::Result {
 }
 
 fn counter(metric: &mut MetricEncoder<'_>, sample: &Sample) -> fmt::Result {
-    labelled(metric, sample, |metric| metric.encode_counter::<NoLabelSet, _, f64>(&sample.value, None))
+    labelled(metric, &sample.labels, |metric| {
+        metric.encode_counter::<NoLabelSet, _, f64>(&sample.value, None)
+    })
 }
 
 fn gauge(metric: &mut MetricEncoder<'_>, sample: &Sample) -> fmt::Result {
-    labelled(metric, sample, |metric| metric.encode_gauge(&sample.value))
+    labelled(metric, &sample.labels, |metric| metric.encode_gauge(&sample.value))
 }
 
 /// An empty label set would be written as `{}`.
 fn labelled(
     metric: &mut MetricEncoder<'_>,
-    sample: &Sample,
+    labels: &Labels,
     value: impl Fn(&mut MetricEncoder<'_>) -> fmt::Result,
 ) -> fmt::Result {
-    if sample.labels.is_empty() {
-        value(metric)
-    } else {
-        value(&mut metric.encode_family(&LabelSet(&sample.labels))?)
-    }
+    if labels.is_empty() { value(metric) } else { value(&mut metric.encode_family(&LabelSet(labels))?) }
 }
 
 struct LabelSet<'a>(&'a Labels);

@@ -6,7 +6,7 @@ use super::shelf::{Cost, Reading, Timeouts};
 use crate::client::Reach;
 use crate::collect::Report;
 use crate::collect::sql::MONITOR;
-use crate::model::metric::{Desc, Family, Kind, Sample};
+use crate::model::metric::{Desc, Family, Histogram, Kind, Labels, Sample};
 use crate::model::plan::{Block, Plan, Row, Verdict};
 use crate::model::setting::Value;
 
@@ -44,6 +44,9 @@ own_metrics! {
     STATEMENTS = Counter "pgpilot_statements_total" [] "Statements that scrapes sent to the server.";
     SERVER_SECONDS = Counter "pgpilot_server_seconds_total" [] "Time that scrapes waited for the server's answers.";
     CONNECTS = Counter "pgpilot_connects_total" [] "Sessions that scrapes opened.";
+    CONNECT_ERRORS = Counter "pgpilot_connect_errors_total" ["state"] "Times that scrapes could not get or keep a session, by why.";
+    SCRAPE_TIME = Histogram "pgpilot_scrape_duration_seconds" [] "How long scrapes took, this one not yet among them.";
+    SCRAPE_BYTES = Gauge "pgpilot_scrape_bytes" [] "Size of the scrape before this one, not compressed.";
     SERIES = Gauge "pgpilot_scrape_series" [] "Series in this scrape.";
     DUPLICATES = Counter "pgpilot_scrape_duplicates_total" [] "Samples left out because their series was there already.";
     SETTING_CURRENT = Gauge "pgpilot_setting_current" ["name"] "Value in force of a setting that has a rule: bytes, seconds, plain numbers, 0 or 1.";
@@ -180,11 +183,40 @@ pub(super) fn right_families(missing: &[&'static str], rounds: &[Round]) -> Vec<
 
 /// What reading costs the server.
 pub(super) fn cost_families(cost: &Cost) -> Vec<Family> {
+    let errors = cost.errors.iter().map(|(state, times)| CONNECT_ERRORS.sample(&[state], *times as f64));
     vec![
         STATEMENTS.single(cost.statements as f64),
         SERVER_SECONDS.single(cost.time.as_secs_f64()),
         CONNECTS.single(cost.connects as f64),
+        CONNECT_ERRORS.family(errors.collect()),
     ]
+}
+
+/// Seconds; the longest scrape is 25.
+const SCRAPE_BOUNDS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, f64::INFINITY];
+
+/// How long scrapes took.
+#[derive(Debug, Default)]
+pub(super) struct ScrapeTimes {
+    counts: [u64; SCRAPE_BOUNDS.len()],
+    sum: Duration,
+}
+
+impl ScrapeTimes {
+    pub(super) fn add(&mut self, took: Duration) {
+        let at = SCRAPE_BOUNDS.iter().position(|bound| took.as_secs_f64() <= *bound);
+        self.counts[at.unwrap_or(SCRAPE_BOUNDS.len() - 1)] += 1;
+        self.sum += took;
+    }
+
+    pub(super) fn family(&self) -> Family {
+        let buckets = SCRAPE_BOUNDS.into_iter().zip(self.counts).collect();
+        SCRAPE_TIME.histogram(vec![Histogram {
+            labels: Labels::default(),
+            buckets,
+            sum: self.sum.as_secs_f64(),
+        }])
+    }
 }
 
 /// What the plan says, but for its age.

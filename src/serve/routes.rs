@@ -117,6 +117,7 @@ fn metrics(site: Arc<Site>, headers: &HeaderMap) -> Answer {
             Form::Classic => (classic::CONTENT_TYPE, classic::encode(&snapshot)),
             Form::OpenMetrics => (openmetrics::CONTENT_TYPE, openmetrics::encode(snapshot)),
         };
+        site.scraper.wrote(body.as_ref().map_or(0, String::len));
         exposition(kind, body, packed)
     })
 }

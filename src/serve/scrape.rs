@@ -1,13 +1,13 @@
 //! The scrape: what was read a moment ago or is read now, with everything else that we know.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::board::Board;
 use super::desk::{Bounds, Desk};
 use super::feed::Feed;
-use super::own::{self, Round, flag};
+use super::own::{self, Round, ScrapeTimes, flag};
 use super::walk::Walk;
 use crate::client::postgres::Lane;
 use crate::client::{Reach, Target};
@@ -35,6 +35,8 @@ pub struct Scraper {
     board: Arc<Board>,
     scrapes: AtomicU64,
     duplicates: AtomicU64,
+    times: Mutex<ScrapeTimes>,
+    bytes: AtomicU64,
 }
 
 /// How long things may take and last.
@@ -84,7 +86,7 @@ impl Scraper {
         };
         let wanted = |query: &&Query| !choice.off.iter().any(|name| name == query.name);
         let (fast, slow): (Vec<_>, Vec<_>) =
-            QUERIES.iter().filter(wanted).partition(|query| query.cadence == Cadence::Fast);
+            QUERIES.iter().filter(wanted).partition(|query| query.cadence.is_of_scrapes());
         let desk = Arc::new(Desk::new(choice.bounds));
         let fast_lane = lane("pgpilot scrape", FAST_STATEMENT);
         let walk_lane = lane("pgpilot scrape slow", Duration::MAX);
@@ -96,6 +98,8 @@ impl Scraper {
             board,
             scrapes: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
+            times: Mutex::default(),
+            bytes: AtomicU64::new(0),
         }
     }
 
@@ -153,6 +157,7 @@ impl Scraper {
         let round = |query: &&'static Query| {
             let (stale, keep) = match query.cadence {
                 Cadence::Fast => (self.fresh_for, KEEP_FAST),
+                Cadence::TenSeconds => (query.cadence.period().max(self.fresh_for), KEEP_FAST),
                 slower @ (Cadence::Minute | Cadence::TenMinutes | Cadence::Hour) => {
                     (slower.period() * 3, KEEP_SLOW.max(slower.period() * 3))
                 }
@@ -167,17 +172,27 @@ impl Scraper {
         self.fast.queries().iter().chain(self.walk.queries()).map(round).collect()
     }
 
-    /// The metrics about the scrape itself; of which there are four.
+    /// Remembers how large an answer was.
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.bytes.store(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The metrics about the scrape itself, of which the number of series is the last.
     fn count(&self, snapshot: &mut Snapshot, began: Instant) {
         let scrapes = self.scrapes.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let took = began.elapsed();
+        snapshot.extend([
+            times.family(),
+            own::SCRAPE_BYTES.single(self.bytes.load(Ordering::Relaxed) as f64),
+            own::SCRAPE_DURATION.single(took.as_secs_f64()),
+            own::SCRAPES.single(scrapes as f64),
+        ]);
+        times.add(took);
         let double = snapshot.duplicates;
         let duplicates = self.duplicates.fetch_add(double, Ordering::Relaxed) + double;
-        snapshot.extend([
-            own::SCRAPE_DURATION.single(began.elapsed().as_secs_f64()),
-            own::SCRAPES.single(scrapes as f64),
-            own::DUPLICATES.single(duplicates as f64),
-            own::SERIES.single((snapshot.series() + 4) as f64),
-        ]);
+        snapshot.extend([own::DUPLICATES.single(duplicates as f64)]);
+        snapshot.extend([own::SERIES.single((snapshot.series() + 1) as f64)]);
     }
 }
 

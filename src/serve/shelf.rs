@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use crate::client::Reach;
 use crate::client::postgres::{Limit, PgError};
 use crate::collect::Absence;
 use crate::collect::sql::{Made, Query};
@@ -78,11 +79,13 @@ struct Pause {
 }
 
 /// What all readings together cost the server.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Cost {
     pub(super) statements: u64,
     pub(super) time: Duration,
     pub(super) connects: u64,
+    /// Sessions that could not be had or were lost, by why.
+    pub(super) errors: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Default)]
@@ -119,22 +122,34 @@ impl Shelf {
     }
 
     /// Counts statements that were sent.
-    pub(super) fn count_statements(&self, statements: usize) {
-        self.held().cost.statements += statements as u64;
+    pub(super) fn count_statements(&self, statements: u64) {
+        self.held().cost.statements += statements;
     }
 
     pub(super) fn count_connect(&self) {
         self.held().cost.connects += 1;
     }
 
+    pub(super) fn count_error(&self, reach: Reach) {
+        *self.held().cost.errors.entry(reach.as_label()).or_default() += 1;
+    }
+
     pub(super) fn cost(&self) -> Cost {
-        self.held().cost
+        self.held().cost.clone()
     }
 
     /// Whether a collector is left alone for now.
     pub(super) fn is_paused(&self, name: &str, now: Instant) -> bool {
+        self.held().readings.get(name).is_some_and(|it| it.is_paused(now))
+    }
+
+    /// Whether a scrape should read a collector: it is not left alone, and its last good round is old enough.
+    pub(super) fn is_due(&self, query: &Query, now: Instant) -> bool {
         let held = self.held();
-        held.readings.get(name).and_then(|it| it.pause).is_some_and(|pause| now < pause.until)
+        let Some(reading) = held.readings.get(query.name) else { return true };
+        let is_young = |at| now.saturating_duration_since(at) < query.cadence.period();
+        let is_fresh = reading.outcome != "error" && reading.at.is_some_and(is_young);
+        !(is_fresh || reading.is_paused(now))
     }
 
     /// A copy that shares the families.
@@ -156,6 +171,10 @@ impl Shelf {
 }
 
 impl Reading {
+    fn is_paused(&self, now: Instant) -> bool {
+        self.pause.is_some_and(|pause| now < pause.until)
+    }
+
     /// The families, shared.
     pub(super) fn families(&self) -> &[Arc<Family>] {
         &self.made.families

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tracing::warn;
+
 use super::desk::Desk;
 use super::shelf::Failure;
 use super::statements::{self, Statements};
-use crate::client::Target;
 use crate::client::postgres::{Lane, PgError, Session};
+use crate::client::{Reach, Target};
 use crate::collect::Absence;
 use crate::collect::sql::{Ground, Most, Query, Scope, each, plain, run};
 use crate::model::error::chain;
@@ -45,6 +47,8 @@ pub(super) struct Walk {
 #[derive(Default)]
 struct Plan {
     due: HashMap<&'static str, Instant>,
+    /// That a walk failed was said.
+    told: bool,
 }
 
 /// What came of a collector over several databases.
@@ -83,7 +87,10 @@ impl Walk {
         let Some(target) = &self.target else { return };
         let mut plan = self.plan.lock().await;
         let began = Instant::now();
-        let due: Vec<_> = self.queries.iter().copied().filter(|query| plan.is_due(query, began)).collect();
+        let is_due = |query: &&'static Query| {
+            plan.is_due(query, began) && !self.desk.shelf.is_paused(query.name, began)
+        };
+        let due: Vec<_> = self.queries.iter().copied().filter(is_due).collect();
         if due.is_empty() {
             return;
         }
@@ -94,8 +101,16 @@ impl Walk {
             plan.due.insert(query.name, began + pause);
         }
         match walked {
-            Ok(()) => self.has_read.store(true, Ordering::Relaxed),
-            Err(error) => tracing::debug!(error = chain(&error), "a walk through the databases ended early"),
+            Ok(()) => {
+                self.has_read.store(true, Ordering::Relaxed);
+                plan.told = false;
+            }
+            Err(error) if !plan.told => {
+                let hint = error.hint().unwrap_or_default();
+                warn!(error = chain(&error), hint, "what is read in the background could not be read");
+                plan.told = true;
+            }
+            Err(_) => {}
         }
     }
 
@@ -105,7 +120,6 @@ impl Walk {
         let of_server = due.iter().copied().filter(|query| query.scope == Scope::Server);
         let (mut elsewhere, here): (Vec<_>, Vec<_>) =
             of_server.partition(|query| is_elsewhere(&ground, query));
-        self.desk.shelf.count_statements(here.len());
         for query in here {
             self.read(&session, &ground, query).await;
         }
@@ -121,6 +135,7 @@ impl Walk {
             match visit {
                 Ok((session, ground)) => {
                     self.visit(&session, &ground, &each, &mut elsewhere, &mut tallies).await;
+                    self.desk.shelf.count_statements(session.sent());
                 }
                 Err(error) => each.iter().for_each(|query| tally(&mut tallies, query).fail(name, &error)),
             }
@@ -138,7 +153,8 @@ impl Walk {
 
     async fn open(&self, target: &Target, database: Option<&str>) -> Result<(Session, Ground), PgError> {
         let lane = Lane { database: database.map(ToOwned::to_owned), ..self.lane.clone() };
-        let session = target.connect(&lane).await?;
+        let connected = target.connect(&lane).await;
+        let session = connected.inspect_err(|error| self.desk.shelf.count_error(Reach::of(error)))?;
         self.desk.shelf.count_connect();
         let ground = Ground::read(&session, &self.queries).await?;
         Ok((session, ground))
@@ -147,7 +163,11 @@ impl Walk {
     /// The databases to look into, our own first.
     async fn names(&self, session: &Session) -> Result<Vec<String>, PgError> {
         let rows = session.rows("listing the databases", DATABASES).await?;
-        Ok(rows.iter().map(|row| row.text("datname")).filter(|name| self.databases.take(name)).collect())
+        Ok(rows
+            .iter()
+            .map(|row| row.text("datname"))
+            .filter(|name| is_name(name) && self.databases.take(name))
+            .collect())
     }
 
     /// One collector of the whole server.
@@ -193,13 +213,10 @@ impl Walk {
             let began = Instant::now();
             match ground.statement(query, None) {
                 Err(absence) => tally.lack(absence),
-                Ok(sql) => {
-                    self.desk.shelf.count_statements(1);
-                    match each(session, query, &sql, |row| self.desk.push(query, row)).await {
-                        Ok(()) => tally.good += 1,
-                        Err(error) => tally.fail(&ground.database, &error),
-                    }
-                }
+                Ok(sql) => match each(session, query, &sql, |row| self.desk.push(query, row)).await {
+                    Ok(()) => tally.good += 1,
+                    Err(error) => tally.fail(&ground.database, &error),
+                },
             }
             tally.took += began.elapsed();
         }
@@ -213,6 +230,11 @@ impl Walk {
             (_, failure, _) => self.desk.settle(query, tally.took, failure),
         }
     }
+}
+
+/// A name that is not in UTF-8 cannot be read, nor connected to; what is empty would be our role's name.
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
 }
 
 /// Whether a query needs an extension that this database does not have.

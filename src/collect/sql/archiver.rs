@@ -1,6 +1,6 @@
 //! The archiver of WAL.
 
-use super::query::{FAST, Query, Shape, counter, gauge, sql};
+use super::query::{MINUTE, Query, Shape, counter, gauge, sql};
 
 pub(super) const ARCHIVER: Query = Query {
     name: "stat_archiver",
@@ -37,5 +37,5 @@ pub(super) const ARCHIVER: Query = Query {
             ),
         ],
     },
-    ..FAST
+    ..MINUTE
 };

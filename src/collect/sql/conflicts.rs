@@ -1,6 +1,6 @@
 //! Queries that a standby cancels because the primary changed what they read.
 
-use super::query::{FAST, Most, Query, Shape, Top, counter, sql_of};
+use super::query::{MINUTE, Most, Query, Shape, Top, counter, sql_of};
 
 /// All zero on a primary, and left out there.
 pub(super) const CONFLICTS: Query = Query {
@@ -53,5 +53,5 @@ pub(super) const CONFLICTS: Query = Query {
         by: &["confl_snapshot", "confl_lock"],
         folds: &["datid", "datname"],
     }),
-    ..FAST
+    ..MINUTE
 };

@@ -1,6 +1,6 @@
 //! The control file: where recovery would begin.
 
-use super::query::{FAST, Query, Shape, gauge, sql};
+use super::query::{MINUTE, Query, Shape, gauge, sql};
 
 pub(super) const CHECKPOINT: Query = Query {
     name: "control_checkpoint",
@@ -36,5 +36,5 @@ pub(super) const CHECKPOINT: Query = Query {
             ),
         ],
     },
-    ..FAST
+    ..MINUTE
 };

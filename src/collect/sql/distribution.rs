@@ -2,7 +2,7 @@
 //!
 //! These histograms are of this moment: they fall again, so `rate()` of them means nothing.
 
-use super::query::{FAST, Query, Shape, sql};
+use super::query::{Query, Shape, TEN_SECONDS, sql};
 use super::row::Fields;
 use crate::model::metric::{Desc, Histogram, Kind, label_set};
 
@@ -31,7 +31,7 @@ pub(super) const XACT_AGE: Query = Query {
         gives: &[XACT],
         decode: |rows| vec![XACT.histogram(rows.iter().map(|row| histogram(*row, &["datname"])).collect())],
     },
-    ..FAST
+    ..TEN_SECONDS
 };
 
 /// The programs with the most idle sessions by name; what programs append to their names is cut, as in
@@ -78,7 +78,7 @@ pub(super) const IDLE: Query = Query {
             ]
         },
     },
-    ..FAST
+    ..TEN_SECONDS
 };
 
 const XACT: Desc = Desc {

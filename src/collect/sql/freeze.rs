@@ -1,6 +1,6 @@
 //! Transaction numbers: how far each database is from running out of them, and who works against it.
 
-use super::query::{FAST, Most, Query, Shape, Top, gauge, sql};
+use super::query::{MINUTE, Most, Query, Shape, TEN_SECONDS, Top, gauge, sql};
 
 /// 2^31 is where a server refuses to write; the failsafe is where vacuum stops being polite (14 and later).
 pub(super) const WRAPAROUND: Query = Query {
@@ -46,7 +46,7 @@ pub(super) const WRAPAROUND: Query = Query {
             ),
         ],
     },
-    ..FAST
+    ..MINUTE
 };
 
 pub(super) const CURRENT: Query = Query {
@@ -57,7 +57,7 @@ pub(super) const CURRENT: Query = Query {
         labels: &[],
         columns: &[gauge("xid", "pg_xid_current", "The next transaction number, with its epoch.")],
     },
-    ..FAST
+    ..MINUTE
 };
 
 /// Both kinds have a sample, 0 too.
@@ -78,7 +78,7 @@ pub(super) const WORKERS: Query = Query {
             "Autovacuum workers at work; those against wraparound cannot be put off.",
         )],
     },
-    ..FAST
+    ..TEN_SECONDS
 };
 
 pub(super) const RUNNING: Query = Query {
@@ -99,5 +99,5 @@ pub(super) const RUNNING: Query = Query {
         .alone()],
     },
     top: Some(Top { most: Most::Fixed(20), by: &["started"], folds: &["relname"] }),
-    ..FAST
+    ..TEN_SECONDS
 };

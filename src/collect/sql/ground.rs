@@ -49,7 +49,11 @@ impl Ground {
             major: server.get("major").and_then(|text| text.parse().ok()).unwrap_or_default(),
             database: server.text("database"),
             columns: columns.iter().map(|row| pair(row, "view", "name")).collect(),
-            extensions: extensions.iter().map(|row| pair(row, "name", "schema")).collect(),
+            extensions: extensions
+                .iter()
+                .filter(|row| !row.is_true("idle"))
+                .map(|row| pair(row, "name", "schema"))
+                .collect(),
             shut: extensions.iter().filter(|row| !row.is_true("open")).map(|row| row.text("name")).collect(),
             functions: functions.iter().map(|row| pair(row, "name", "schema")).collect(),
             lacks: RIGHTS.iter().map(|it| it.name).filter(|name| !server.is_true(name)).collect(),
@@ -141,7 +145,10 @@ fn server_sql() -> String {
 }
 
 fn extensions_sql() -> String {
-    "select e.extname as name, n.nspname as schema, has_schema_privilege(n.oid, 'usage') as open from pg_extension e join pg_namespace n on n.oid = e.extnamespace"
+    // Its functions refuse to work unless the library was loaded at the server's start.
+    "select e.extname as name, n.nspname as schema, has_schema_privilege(n.oid, 'usage') as open, \
+     e.extname = 'pg_stat_statements' and current_setting('pg_stat_statements.max', true) is null as idle \
+     from pg_extension e join pg_namespace n on n.oid = e.extnamespace"
         .to_owned()
 }
 

@@ -4,6 +4,7 @@ mod activity;
 mod archiver;
 mod bgwriter;
 mod bloat;
+mod buffercache;
 mod catalog;
 mod checkpointer;
 mod clock;
@@ -69,6 +70,7 @@ pub const QUERIES: &[Query] = &[
     checkpointer::CHECKPOINTER,
     control::CHECKPOINT,
     bgwriter::BGWRITER,
+    buffercache::SUMMARY,
     wal::WAL,
     wal::POSITION,
     folders::WAL,

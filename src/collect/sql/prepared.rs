@@ -1,6 +1,6 @@
 //! Prepared transactions, which outlive sessions and restarts.
 
-use super::query::{FAST, Query, Shape, gauge, sql};
+use super::query::{MINUTE, Query, Shape, gauge, sql};
 
 pub(super) const PREPARED: Query = Query {
     name: "prepared_xacts",
@@ -21,5 +21,5 @@ pub(super) const PREPARED: Query = Query {
             ),
         ],
     },
-    ..FAST
+    ..MINUTE
 };

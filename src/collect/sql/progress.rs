@@ -1,6 +1,6 @@
 //! How far long commands are. Rows with the same labels, such as sessions that copy into one table, are summed up.
 
-use super::query::{Column, FAST, Most, Query, Shape, Top, gauge, sql, sql_of};
+use super::query::{Column, Most, Query, Shape, TEN_SECONDS, Top, gauge, sql, sql_of};
 
 /// A progress view with `datname` and `relname`: the relation as postgres_exporter names it, without its schema where
 /// that is `public`. What is not in our database has no name that could be read from here, only a number.
@@ -120,7 +120,7 @@ pub(super) const VACUUM: Query = Query {
         by: &["heap_blks", "dead_tuples"],
         folds: &["datname", "relname", "phase"],
     }),
-    ..FAST
+    ..TEN_SECONDS
 };
 
 pub(super) const ANALYZE: Query = Query {
@@ -169,7 +169,7 @@ pub(super) const ANALYZE: Query = Query {
         ],
     },
     top: top(&["sample_blks", "child_tables"]),
-    ..FAST
+    ..TEN_SECONDS
 };
 
 pub(super) const CREATE_INDEX: Query = Query {
@@ -212,7 +212,7 @@ pub(super) const CREATE_INDEX: Query = Query {
         ],
     },
     top: top(&["blocks", "tuples", "partitions"]),
-    ..FAST
+    ..TEN_SECONDS
 };
 
 pub(super) const CLUSTER: Query = Query {
@@ -247,7 +247,7 @@ pub(super) const CLUSTER: Query = Query {
         ],
     },
     top: top(&["heap_blks", "heap_tuples_scanned"]),
-    ..FAST
+    ..TEN_SECONDS
 };
 
 /// Of a copy from or to a client only what is done is known.
@@ -289,7 +289,7 @@ pub(super) const COPY: Query = Query {
         ],
     },
     top: top(&["bytes_processed", "tuples_processed"]),
-    ..FAST
+    ..TEN_SECONDS
 };
 
 pub(super) const BASEBACKUP: Query = Query {
@@ -318,7 +318,7 @@ pub(super) const BASEBACKUP: Query = Query {
             ),
         ],
     },
-    ..FAST
+    ..TEN_SECONDS
 };
 
 /// Of the present phase, since only some phases know how much there is to do; those that do not have no ratio.
@@ -364,5 +364,5 @@ pub(super) const RATIO: Query = Query {
         .alone()],
     },
     top: top(&["ratio"]),
-    ..FAST
+    ..TEN_SECONDS
 };

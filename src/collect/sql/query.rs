@@ -45,6 +45,9 @@ pub(super) const FAST: Query = Query {
     cost: "",
 };
 
+/// As [`FAST`], but at most every ten seconds.
+pub(super) const TEN_SECONDS: Query = Query { cadence: Cadence::TenSeconds, ..FAST };
+
 /// As [`FAST`], but read once a minute.
 pub(super) const MINUTE: Query = Query { cadence: Cadence::Minute, ..FAST };
 
@@ -65,6 +68,9 @@ pub enum Scope {
 pub enum Cadence {
     /// Reads shared memory in a few milliseconds: at every scrape.
     Fast,
+    /// As cheap, but changes slowly or is seldom there at all: scrapes within ten seconds share it, so that a second
+    /// Prometheus costs nothing more.
+    TenSeconds,
     /// Walks catalogs or folders.
     Minute,
     /// Opens relations or walks the files of whole databases.
@@ -78,15 +84,22 @@ impl Cadence {
     pub const fn period(self) -> Duration {
         match self {
             Self::Fast => Duration::ZERO,
+            Self::TenSeconds => Duration::from_secs(10),
             Self::Minute => Duration::from_secs(60),
             Self::TenMinutes => Duration::from_secs(600),
             Self::Hour => Duration::from_secs(3600),
         }
     }
 
+    /// Whether it is read while a scrape waits, and not in the background.
+    pub const fn is_of_scrapes(self) -> bool {
+        matches!(self, Self::Fast | Self::TenSeconds)
+    }
+
     pub const fn as_label(self) -> &'static str {
         match self {
             Self::Fast => "at every scrape",
+            Self::TenSeconds => "at a scrape, at most every ten seconds",
             Self::Minute => "every minute",
             Self::TenMinutes => "every ten minutes",
             Self::Hour => "every hour",

@@ -1,6 +1,6 @@
 //! From a server's rows to numbers, and from those to families.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::query::{Column, Query, Shape};
@@ -125,7 +125,8 @@ pub fn families(query: &Query, rows: &[Row], limit: Option<usize>) -> Made {
         let all = desc.labels == labels;
         let set =
             |nth: usize| if all { shared[nth].clone() } else { of_row(desc.labels, labels, &kept[nth]) };
-        let mut seen = BTreeSet::new();
+        #[expect(clippy::mutable_key_type, reason = "what is written once is not what is compared")]
+        let mut seen = HashSet::new();
         let samples = kept.iter().enumerate().filter(|(_, row)| !row.values[at].is_nan());
         let samples = samples.map(|(nth, row)| Sample { labels: set(nth), value: row.values[at] });
         // With fewer labels than the row has, several rows say the same.

@@ -1,6 +1,6 @@
 //! The server itself: version, start, role in replication.
 
-use super::query::{FAST, Query, Shape, gauge, info, one, sql};
+use super::query::{FAST, MINUTE, Query, Shape, gauge, info, one, sql};
 
 pub(super) const SERVER: Query = Query {
     name: "server",
@@ -65,5 +65,5 @@ pub(super) const IDENTITY: Query = Query {
         labels: &["version", "server_version_num", "system_identifier", "cluster_name"],
         columns: &[info("pg_server_info", "Version and identity of the server, as labels.")],
     },
-    ..FAST
+    ..MINUTE
 };

@@ -1,8 +1,8 @@
 //! All settings: numbers as `pg_settings_<name>`, the words that matter as `pg_settings_info`.
 
-use super::query::{FAST, Query, Shape, sql};
+use super::query::{MINUTE, Query, Shape, sql};
 use super::row::Fields;
-use crate::model::metric::{Desc, Family, Kind, Sample};
+use crate::model::metric::{Desc, Family, Kind, Labels, Sample};
 use crate::model::units::Unit;
 
 pub(super) const SETTINGS: Query = Query {
@@ -20,7 +20,7 @@ pub(super) const SETTINGS: Query = Query {
         gives: &[NUMBER, INFO, PENDING, PENDING_COUNT, CHECKSUM],
         decode,
     },
-    ..FAST
+    ..MINUTE
 };
 
 /// On the reference page, for all of them; `<name>` has `_` for a dot.
@@ -151,7 +151,7 @@ fn number(row: &dyn Fields) -> Option<Family> {
         name: format!("pg_settings_{metric}{suffix}").into(),
         kind: Kind::Gauge,
         help: format!("Setting {setting}{words}.").into(),
-        samples: vec![Sample { labels: [].into(), value }],
+        samples: vec![Sample { labels: Labels::default(), value }],
         histograms: vec![],
     })
 }

@@ -1,6 +1,6 @@
 //! Replication slots: what they hold back, and for whom.
 
-use super::query::{FAST, Most, Query, Shape, Top, counter, gauge, sql, sql_of};
+use super::query::{MINUTE, Most, Query, Shape, TEN_SECONDS, Top, counter, gauge, sql, sql_of};
 
 const BY_DATABASE: &[&str] = &["slot_name", "database"];
 const BY_TYPE: &[&str] = &["slot_name", "slot_type"];
@@ -104,7 +104,7 @@ pub(super) const SLOTS: Query = Query {
         by: &["retained", "behind", "invalidated"],
         folds: &["slot_name", "database", "slot_type", "wal_status", "reason"],
     }),
-    ..FAST
+    ..TEN_SECONDS
 };
 
 pub(super) const DECODED: Query = Query {
@@ -151,5 +151,5 @@ pub(super) const DECODED: Query = Query {
         ],
     },
     top: Some(Top { most: Most::Fixed(20), by: &["total_bytes", "spill_bytes"], folds: &["slot_name"] }),
-    ..FAST
+    ..MINUTE
 };

@@ -1,6 +1,6 @@
 //! The small caches of transaction status, subtransactions, multixacts and notifications.
 
-use super::query::{FAST, Query, Shape, counter, sql};
+use super::query::{MINUTE, Query, Shape, counter, sql};
 
 /// 17 gave them other names; those are used for all.
 pub(super) const SLRU: Query = Query {
@@ -25,5 +25,5 @@ pub(super) const SLRU: Query = Query {
             counter("truncates", "pg_stat_slru_truncates_total", "Times that old pages were cut off."),
         ],
     },
-    ..FAST
+    ..MINUTE
 };

@@ -1,6 +1,6 @@
 //! Encryption of connections.
 
-use super::query::{FAST, Query, Shape, gauge, sql};
+use super::query::{MINUTE, Query, Shape, gauge, sql};
 
 pub(super) const SSL: Query = Query {
     name: "stat_ssl",
@@ -17,5 +17,5 @@ pub(super) const SSL: Query = Query {
             "Connections by encryption and version of TLS, those over a local socket and of standbys included.",
         )],
     },
-    ..FAST
+    ..MINUTE
 };

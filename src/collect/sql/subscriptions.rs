@@ -1,6 +1,6 @@
 //! The receiving end of logical replication, and how recovery reads ahead.
 
-use super::query::{Column, FAST, Most, Query, Shape, Top, counter, gauge, sql, sql_of};
+use super::query::{Column, MINUTE, Most, Query, Shape, Top, counter, gauge, sql, sql_of};
 
 const fn conflict(column: &'static str, metric: &'static str, help: &'static str) -> Column {
     counter(column, metric, help).since(18)
@@ -116,7 +116,7 @@ pub(super) const SUBSCRIPTIONS: Query = Query {
         by: &["silent", "late", "workers"],
         folds: &["datname", "subname"],
     }),
-    ..FAST
+    ..MINUTE
 };
 
 /// On a standby, or while a crash is recovered from.
@@ -177,5 +177,5 @@ pub(super) const PREFETCH: Query = Query {
             gauge("io_depth", "pg_stat_recovery_prefetch_io_depth", "Reads under way.").since(15),
         ],
     },
-    ..FAST
+    ..MINUTE
 };

@@ -1,6 +1,6 @@
 //! Who is connected, what sessions wait for, and what holds vacuum back.
 
-use super::query::{FAST, Most, Query, Shape, Top, gauge, sql};
+use super::query::{FAST, Most, Query, Shape, TEN_SECONDS, Top, gauge, sql};
 
 /// What a program appends to its name, a number or an identifier, would be a new series with each start: it is cut.
 pub(super) const CONNECTIONS: Query = Query {
@@ -22,7 +22,7 @@ pub(super) const CONNECTIONS: Query = Query {
         )],
     },
     top: Some(Top { most: Most::Fixed(20), by: &["connections"], folds: &["usename", "application_name"] }),
-    ..FAST
+    ..TEN_SECONDS
 };
 
 /// A process that works and waits for nothing is on the CPU, or would be.
@@ -78,7 +78,7 @@ pub(super) const LONG: Query = Query {
             ),
         ],
     },
-    ..FAST
+    ..TEN_SECONDS
 };
 
 /// Every holder has a sample, 0 too.
@@ -105,7 +105,7 @@ pub(super) const HORIZON: Query = Query {
             "Transactions since the oldest snapshot of this kind; 0 when there is none.",
         )],
     },
-    ..FAST
+    ..TEN_SECONDS
 };
 
 pub(super) const HOLDER: Query = Query {
@@ -129,5 +129,5 @@ pub(super) const HOLDER: Query = Query {
             "Age of the oldest snapshot of all, with what holds it and its name.",
         )],
     },
-    ..FAST
+    ..TEN_SECONDS
 };
