@@ -83,11 +83,16 @@ impl Desk {
         self.shelf.put(query, Found::Made { made, rows: shown + rest, rest, failure }, took);
     }
 
-    /// Ends a result of which nothing came.
-    pub(super) fn fail(&self, query: &'static Query, took: Duration, failure: Failure) {
+    /// Forgets the parts of a result that has no end.
+    pub(super) fn discard(&self, query: &'static Query) {
         if let Some(ranking) = locked(&self.rankings).get_mut(query.name) {
             ranking.discard();
         }
+    }
+
+    /// Ends a result of which nothing came.
+    pub(super) fn fail(&self, query: &'static Query, took: Duration, failure: Failure) {
+        self.discard(query);
         self.shelf.put(query, Found::Failed(failure), took);
     }
 

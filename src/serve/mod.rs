@@ -16,6 +16,7 @@ mod scrape;
 mod secure;
 mod shelf;
 mod statements;
+mod visits;
 mod walk;
 pub mod web_config;
 

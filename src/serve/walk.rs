@@ -1,7 +1,7 @@
 //! What is too dear for every scrape: read in the background, each collector in its own cadence, on one session at a
 //! time that goes from database to database and is closed afterwards.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,10 +11,11 @@ use tracing::warn;
 use super::desk::Desk;
 use super::shelf::Failure;
 use super::statements::{self, Statements};
+use super::visits::Visits;
 use crate::client::postgres::{Lane, PgError, Session};
 use crate::client::{Reach, Target};
 use crate::collect::Absence;
-use crate::collect::sql::{Ground, Most, Query, Scope, each, plain, run};
+use crate::collect::sql::{Ground, Most, Query, Scope, plain, run};
 use crate::model::error::chain;
 use crate::model::pattern::Patterns;
 
@@ -49,17 +50,6 @@ struct Plan {
     due: HashMap<&'static str, Instant>,
     /// That a walk failed was said.
     told: bool,
-}
-
-/// What came of a collector over several databases.
-#[derive(Default)]
-struct Tally {
-    took: Duration,
-    /// Databases that gave rows or could have.
-    good: usize,
-    absent: Option<Absence>,
-    /// By database.
-    failures: Vec<(String, Failure)>,
 }
 
 impl Walk {
@@ -100,32 +90,18 @@ impl Walk {
             let pause = if walked.is_ok() { query.cadence.period().max(took * QUIET) } else { RETRY };
             plan.due.insert(query.name, began + pause);
         }
-        match walked {
-            Ok(()) => {
-                self.has_read.store(true, Ordering::Relaxed);
-                plan.told = false;
-            }
-            Err(error) if !plan.told => {
-                let hint = error.hint().unwrap_or_default();
-                warn!(error = chain(&error), hint, "what is read in the background could not be read");
-                plan.told = true;
-            }
-            Err(_) => {}
-        }
+        self.has_read.fetch_or(walked.is_ok(), Ordering::Relaxed);
+        plan.tell(walked);
     }
 
     async fn walk(&self, target: &Target, due: &[&'static Query]) -> Result<(), PgError> {
         let (session, ground) = self.open(target, None).await?;
+        let (of_server, each): (Vec<_>, Vec<_>) =
+            due.iter().copied().partition(|query| query.scope == Scope::Server);
         // An extension that shows the whole server may be installed in any of its databases.
-        let of_server = due.iter().copied().filter(|query| query.scope == Scope::Server);
-        let (mut elsewhere, here): (Vec<_>, Vec<_>) =
-            of_server.partition(|query| is_elsewhere(&ground, query));
-        for query in here {
-            self.read(&session, &ground, query).await;
-        }
-        let each: Vec<_> = due.iter().copied().filter(|query| query.scope == Scope::Database).collect();
+        let mut elsewhere = self.read_here(&session, &ground, of_server).await;
         let names = self.names(&session).await?;
-        let mut tallies: BTreeMap<&'static str, Tally> = BTreeMap::new();
+        let mut visits = Visits::new(&self.desk, each);
         let mut open = Some((session, ground));
         for name in &names {
             let visit = match open.take().filter(|(_, ground)| ground.database == *name) {
@@ -134,21 +110,37 @@ impl Walk {
             };
             match visit {
                 Ok((session, ground)) => {
-                    self.visit(&session, &ground, &each, &mut elsewhere, &mut tallies).await;
+                    elsewhere = self.read_here(&session, &ground, elsewhere).await;
+                    visits.visit(&session, &ground).await;
                     self.desk.shelf.count_statements(session.sent());
                 }
-                Err(error) => each.iter().for_each(|query| tally(&mut tallies, query).fail(name, &error)),
+                Err(error) => visits.miss(name, &error),
             }
         }
-        if tallies.values().any(|tally| !tally.failures.is_empty()) {
+        if visits.has_failures() {
             // DROP DATABASE … WITH (FORCE) ends our session a moment before the database is gone.
             tokio::time::sleep(DROPPING).await;
-            let still = self.names(&self.open(target, None).await?.0).await?;
-            tallies.values_mut().for_each(|tally| tally.failures.retain(|(name, _)| still.contains(name)));
+            visits.forgive(&self.names(&self.open(target, None).await?.0).await?);
         }
         elsewhere.into_iter().for_each(|query| self.desk.nothing(query, Absence::NoExtension));
-        each.into_iter().for_each(|query| self.settle(query, tallies.remove(query.name).unwrap_or_default()));
+        visits.settle();
         Ok(())
+    }
+
+    /// Reads those collectors of the whole server that can be read in this database; the others are left.
+    async fn read_here(
+        &self,
+        session: &Session,
+        ground: &Ground,
+        queries: Vec<&'static Query>,
+    ) -> Vec<&'static Query> {
+        let lacks =
+            |query: &&'static Query| matches!(ground.statement(query, None), Err(Absence::NoExtension));
+        let (elsewhere, here): (Vec<_>, Vec<_>) = queries.into_iter().partition(lacks);
+        for query in here {
+            self.read(session, ground, query).await;
+        }
+        elsewhere
     }
 
     async fn open(&self, target: &Target, database: Option<&str>) -> Result<(Session, Ground), PgError> {
@@ -193,43 +185,6 @@ impl Walk {
             texts.into_iter().for_each(|family| self.desk.shelf.add(query.name, family));
         }
     }
-
-    async fn visit(
-        &self,
-        session: &Session,
-        ground: &Ground,
-        queries: &[&'static Query],
-        elsewhere: &mut Vec<&'static Query>,
-        tallies: &mut BTreeMap<&'static str, Tally>,
-    ) {
-        let (still, found): (Vec<_>, Vec<_>) =
-            elsewhere.drain(..).partition(|query| is_elsewhere(ground, query));
-        *elsewhere = still;
-        for query in found {
-            self.read(session, ground, query).await;
-        }
-        for query in queries {
-            let tally = tally(tallies, query);
-            let began = Instant::now();
-            match ground.statement(query, None) {
-                Err(absence) => tally.lack(absence),
-                Ok(sql) => match each(session, query, &sql, |row| self.desk.push(query, row)).await {
-                    Ok(()) => tally.good += 1,
-                    Err(error) => tally.fail(&ground.database, &error),
-                },
-            }
-            tally.took += began.elapsed();
-        }
-    }
-
-    fn settle(&self, query: &'static Query, tally: Tally) {
-        let failure = tally.failures.into_iter().next().map(|(_, failure)| failure);
-        match (tally.good, failure, tally.absent) {
-            (0, Some(failure), _) => self.desk.fail(query, tally.took, failure),
-            (0, None, Some(absence)) => self.desk.nothing(query, absence),
-            (_, failure, _) => self.desk.settle(query, tally.took, failure),
-        }
-    }
 }
 
 /// A name that is not in UTF-8 cannot be read, nor connected to; what is empty would be our role's name.
@@ -237,30 +192,16 @@ fn is_name(name: &str) -> bool {
     !name.is_empty()
 }
 
-/// Whether a query needs an extension that this database does not have.
-fn is_elsewhere(ground: &Ground, query: &Query) -> bool {
-    matches!(ground.statement(query, None), Err(Absence::NoExtension))
-}
-
-fn tally<'a>(tallies: &'a mut BTreeMap<&'static str, Tally>, query: &Query) -> &'a mut Tally {
-    tallies.entry(query.name).or_default()
-}
-
-impl Tally {
-    /// A right that is missing in one database says more than an extension that is not in another.
-    fn lack(&mut self, absence: Absence) {
-        if !matches!(self.absent, Some(Absence::MissingRight(_))) {
-            self.absent = Some(absence);
+impl Plan {
+    /// Says that a walk failed, once until one is good again.
+    fn tell(&mut self, walked: Result<(), PgError>) {
+        let told = std::mem::replace(&mut self.told, walked.is_err());
+        if let (Err(error), false) = (walked, told) {
+            let hint = error.hint().unwrap_or_default();
+            warn!(error = chain(&error), hint, "what is read in the background could not be read");
         }
     }
 
-    /// Whether it is one that was dropped meanwhile, which is no fault, is asked in the end.
-    fn fail(&mut self, database: &str, error: &PgError) {
-        self.failures.push((database.to_owned(), Failure::of(error)));
-    }
-}
-
-impl Plan {
     fn is_due(&self, query: &Query, now: Instant) -> bool {
         self.due.get(query.name).is_none_or(|due| *due <= now)
     }
