@@ -20,6 +20,7 @@ const MAY_BE_ABSENT: &[&str] = &[
     "pg_stat_database_stats_reset",
     // Nothing of the kind is there, or has happened.
     "pg_blocking_backend_waiters",
+    "pg_stat_activity_xact_age_seconds",
     "pg_file_settings_errors",
     "pg_stat_activity_autovacuum_timestamp_seconds",
     "pg_wal_archive_ready_files",

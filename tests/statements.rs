@@ -68,6 +68,24 @@ fn an_insert_of_many_lengths_is_one_series_with_the_sum_of_its_calls() {
 }
 
 #[test]
+fn long_texts_are_told_apart_by_all_of_what_they_say() {
+    let Some(server) = MAJORS.iter().rev().find_map(|major| server(*major)) else { return };
+    let list = |most: usize| (0..most).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let by = |what: &str, most: usize| {
+        format!("select count(*) as found from public.t where a in (1) and {what} in ({})", list(most))
+    };
+    let statements = [by("a", 3000), by("a", 2000), by("length(b)", 3000)];
+    run(&server.superuser_url(), &statements.iter().map(String::as_str).collect::<Vec<_>>());
+    let reply = Web::start(Some(&server.url("monitor"))).get("/metrics", &[]);
+    let calls = samples(&reply, "pg_stat_statements_calls_total");
+    let ids: Vec<_> =
+        id_of(&reply, "count(*) as found").into_iter().filter(|id| calls.contains_key(id)).collect();
+    let mut counted: Vec<_> = ids.iter().map(|id| calls[id]).collect();
+    counted.sort_by(f64::total_cmp);
+    assert_eq!(counted, [1.0, 2.0], "{ids:?}");
+}
+
+#[test]
 fn beyond_the_bound_the_rest_is_one_row_and_the_sum_is_that_of_the_view() {
     let Some(server) = MAJORS.iter().rev().find_map(|major| server(*major)) else { return };
     let many: Vec<String> = (0..60).map(|n| format!("select 1 as c{n}")).collect();

@@ -96,6 +96,12 @@ impl PgError {
         self.cause()?.sqlstate.as_deref()
     }
 
+    /// What was asked for was dropped while it was read: a database, a relation, a file of one; for a relation that is
+    /// gone by the time it is opened the server has no code but that of an internal error.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.sqlstate(), Some("3D000" | "42P01" | "42704" | "58P01" | "XX000"))
+    }
+
     /// The limit of ours that a statement ran into.
     pub fn limit(&self) -> Option<Limit> {
         match (self, self.sqlstate()) {
@@ -141,7 +147,10 @@ const REACH_HINTS: &[(&[Reach], &str)] = &[
         &[Reach::Tls],
         "check PGSSLMODE, and that PGSSLROOTCERT names the authority that signed the server's certificate",
     ),
-    (&[Reach::TooManyClients], "close sessions that are not needed, or raise max_connections"),
+    (
+        &[Reach::TooManyClients],
+        "close sessions that are not needed, or raise max_connections; or raise the role's CONNECTION LIMIT: serve needs 3, a command beside it 2 more",
+    ),
     (&[Reach::Starting], "wait: the server starts, stops or recovers"),
 ];
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::shelf::{Failure, Found, Shelf};
 use crate::collect::Absence;
-use crate::collect::sql::{self, Most, Query, Ran, Ranking, Row, Settled, Top};
+use crate::collect::sql::{self, Ground, Most, Query, Ran, Ranking, Row, Settled, Top};
 
 /// How much is shown; none: everything.
 #[derive(Debug, Clone, Copy)]
@@ -37,16 +37,28 @@ pub(super) struct Desk {
     rankings: Mutex<HashMap<&'static str, Ranking>>,
     /// The databases that are shown by name, where not all are.
     named: Mutex<Option<Vec<String>>>,
+    /// The rights that the role lacked when a session was opened last.
+    missing: Mutex<Vec<&'static str>>,
 }
 
 impl Desk {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { shelf: Shelf::default(), bounds, rankings: Mutex::default(), named: Mutex::default() }
+        let (shelf, rankings, named, missing) = Default::default();
+        Self { shelf, bounds, rankings, named, missing }
     }
 
     /// As in [`crate::collect::sql::template::fill`].
     pub(super) fn named(&self) -> Option<Vec<String>> {
         locked(&self.named).clone()
+    }
+
+    /// Notes what a new session found of our rights: they may have been granted since the last one.
+    pub(super) fn note_rights(&self, ground: &Ground) {
+        *locked(&self.missing) = ground.missing().map(|right| right.name).collect();
+    }
+
+    pub(super) fn missing_rights(&self) -> Vec<&'static str> {
+        locked(&self.missing).clone()
     }
 
     /// Takes one query's whole result.
@@ -87,6 +99,13 @@ impl Desk {
     pub(super) fn discard(&self, query: &'static Query) {
         if let Some(ranking) = locked(&self.rankings).get_mut(query.name) {
             ranking.discard();
+        }
+    }
+
+    /// Forgets the rows of one database, of which not all came.
+    pub(super) fn forget(&self, query: &'static Query, database: &str) {
+        if let Some(ranking) = locked(&self.rankings).get_mut(query.name) {
+            ranking.forget(query, database);
         }
     }
 

@@ -22,7 +22,9 @@ name lacks `_total` is of type `unknown` in OpenMetrics, which has no other word
 **Bounds.** Databases, tables, indexes and statements are shown one by one up to a number that an option sets; what is left
 is summed up in a row that reads `other`. Rates add up to the whole: a counter of `other` grows by what its rows grow while
 they are in it, and never falls when one of them is shown by itself. Gauges of `other` are what is left of the sum at this
-moment; ages and ratios are those of the worst, or absent where that means nothing. `pgpilot_collector_rows` and
+moment; ages and ratios are those of the worst, or absent where that means nothing. When pgpilot starts, `other` starts
+anew with what is left of the sum; and a relation that is dropped takes from it at most what it grew in that interval.
+Statements with the same text but for the length of lists are one. `pgpilot_collector_rows` and
 `pgpilot_collector_rest_rows` say how many there are, `pgpilot_series_dropped` what `PGPILOT_SERIES_LIMIT` cut.
 
 **Cadence.** What costs more than reading shared memory is read in the background, and scrapes show the last result:

@@ -55,7 +55,6 @@ struct Held {
     reach: Reach,
     /// When the last good round began.
     began: Option<Instant>,
-    missing: Vec<&'static str>,
 }
 
 /// Why there is no session.
@@ -80,17 +79,12 @@ impl Feed {
         desk: Arc<Desk>,
     ) -> Self {
         let reach = if target.is_some() { Reach::Starting } else { Reach::Unconfigured };
-        let held = Held { reach, began: None, missing: vec![] };
+        let held = Held { reach, began: None };
         Self { target, lane, queries, every, desk, link: Default::default(), held: Mutex::new(held) }
     }
 
     pub(super) fn reach(&self) -> Reach {
         self.held().reach
-    }
-
-    /// The rights that the role lacks, as far as we know.
-    pub(super) fn missing_rights(&self) -> Vec<&'static str> {
-        self.held().missing.clone()
     }
 
     pub(super) fn queries(&self) -> &[&'static Query] {
@@ -143,7 +137,7 @@ impl Feed {
         let session = target.connect(&self.lane).await?;
         self.desk.shelf.count_connect();
         let ground = Ground::read(&session, &self.queries).await?;
-        self.held().missing = ground.missing().map(|right| right.name).collect();
+        self.desk.note_rights(&ground);
         // Which databases are shown by name decides the others' statements.
         let by_name = |query: &&&'static Query| query.top.is_some_and(|top| top.most == Most::Databases);
         let deciding: Vec<_> = self.queries.iter().filter(by_name).copied().collect();

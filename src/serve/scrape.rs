@@ -125,9 +125,9 @@ impl Scraper {
         if self.fast.reach() != Reach::Up {
             return in_time;
         }
-        let is_first = !self.walk.has_read();
+        let must_wait = self.walk.is_behind(Instant::now());
         let reading = tokio::spawn(async move { walk.refresh().await });
-        if is_first && in_time {
+        if must_wait && in_time {
             ends(until, reading).await;
         }
         in_time
@@ -143,7 +143,7 @@ impl Scraper {
         }
         snapshot.extend(own::reach_families(reach));
         snapshot.extend(own::round_families(&rounds));
-        snapshot.extend(own::right_families(&self.fast.missing_rights(), &rounds));
+        snapshot.extend(own::right_families(&self.desk.missing_rights(), &rounds));
         snapshot.extend(own::cost_families(&self.desk.shelf.cost()));
         snapshot.extend(board_families(&self.board));
         self.count(&mut snapshot, began);
@@ -189,7 +189,7 @@ impl Scraper {
             own::SCRAPES.single(scrapes as f64),
         ]);
         times.add(took);
-        let double = snapshot.duplicates;
+        let double = snapshot.duplicates + self.desk.shelf.take_duplicates();
         let duplicates = self.duplicates.fetch_add(double, Ordering::Relaxed) + double;
         snapshot.extend([own::DUPLICATES.single(duplicates as f64)]);
         snapshot.extend([own::SERIES.single((snapshot.series() + 1) as f64)]);

@@ -97,6 +97,7 @@ pub(super) struct Shelf {
 struct Held {
     readings: BTreeMap<&'static str, Reading>,
     cost: Cost,
+    duplicates: u64,
 }
 
 impl Shelf {
@@ -105,6 +106,9 @@ impl Shelf {
         let mut held = self.held();
         let before = held.readings.remove(query.name).unwrap_or_default();
         held.cost.time += took;
+        if let Found::Made { made, .. } = &found {
+            held.duplicates += made.duplicates;
+        }
         let reading = before.next(query.name, found, took);
         held.readings.insert(query.name, reading);
     }
@@ -119,6 +123,19 @@ impl Shelf {
     /// The families that a collector gave.
     pub(super) fn families(&self, name: &str) -> Vec<Arc<Family>> {
         self.held().readings.get(name).map(|it| it.made.families.clone()).unwrap_or_default()
+    }
+
+    /// Marks collectors as failed whose reading could not even begin; what they gave before stays, with its age.
+    pub(super) fn spoil(&self, queries: &[&'static Query]) {
+        let mut held = self.held();
+        for query in queries {
+            held.readings.entry(query.name).or_default().outcome = "error";
+        }
+    }
+
+    /// Double samples that were left out since this was asked last.
+    pub(super) fn take_duplicates(&self) -> u64 {
+        std::mem::take(&mut self.held().duplicates)
     }
 
     /// Counts statements that were sent.

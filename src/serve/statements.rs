@@ -21,7 +21,7 @@ const BATCH: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A server whose texts cannot be read in time is not asked again so soon.
-const PAUSE: Duration = Duration::from_secs(3600);
+const PAUSE: Duration = Duration::from_secs(600);
 
 #[derive(Default)]
 pub(super) struct Statements {
@@ -74,7 +74,7 @@ impl Statements {
                         held.groups.learn(row.text("queryid"), row.get("grouped").map(ToOwned::to_owned));
                     }
                 }
-                Err(error) => self.pause(&error),
+                Err(error) => return self.pause(&error),
             }
         }
     }
@@ -118,8 +118,11 @@ impl Statements {
     }
 
     fn pause(&self, error: &PgError) {
-        debug!(error = chain(error), "texts of statements are left alone for an hour");
-        self.held().not_before = Some(Instant::now() + PAUSE);
+        // A session that was lost says nothing of the texts.
+        if error.limit().is_some() {
+            debug!(error = chain(error), "texts of statements are left alone for ten minutes");
+            self.held().not_before = Some(Instant::now() + PAUSE);
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

@@ -43,7 +43,10 @@ impl<'a> Visits<'a> {
                 Err(absence) => tally.lack(absence),
                 Ok(sql) => match each(session, query, &sql, |row| self.desk.push(query, row)).await {
                     Ok(()) => tally.good += 1,
-                    Err(error) => tally.fail(&ground.database, &error),
+                    Err(error) => {
+                        self.desk.forget(query, &ground.database);
+                        tally.fail(&ground.database, &error);
+                    }
                 },
             }
             tally.took += began.elapsed();

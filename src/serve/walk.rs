@@ -2,8 +2,7 @@
 //! time that goes from database to database and is closed afterwards.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
@@ -15,7 +14,7 @@ use super::visits::Visits;
 use crate::client::postgres::{Lane, PgError, Session};
 use crate::client::{Reach, Target};
 use crate::collect::Absence;
-use crate::collect::sql::{Ground, Most, Query, Scope, plain, run};
+use crate::collect::sql::{Ground, Most, Query, Ran, Scope, Task, plain, run};
 use crate::model::error::chain;
 use crate::model::pattern::Patterns;
 
@@ -24,6 +23,9 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// Rounds that take long are not begun again at once: at least half of the time we are quiet.
 const QUIET: u32 = 2;
+
+/// Two of the shortest cadence here: scrapes that come more seldom wait for what they ask for.
+const BEHIND: Duration = Duration::from_secs(120);
 
 /// How long a database that is being dropped may still be listed.
 const DROPPING: Duration = Duration::from_millis(500);
@@ -40,8 +42,8 @@ pub(super) struct Walk {
     desk: Arc<Desk>,
     statements: Statements,
     plan: tokio::sync::Mutex<Plan>,
-    /// Every collector was read at least once.
-    has_read: AtomicBool,
+    /// When the last good walk ended.
+    walked: Mutex<Option<Instant>>,
 }
 
 /// When each collector is due.
@@ -60,16 +62,18 @@ impl Walk {
         databases: Patterns,
         desk: Arc<Desk>,
     ) -> Self {
-        let (statements, plan, has_read) = Default::default();
-        Self { target, lane, queries, databases, desk, statements, plan, has_read }
+        let (statements, plan, walked) = Default::default();
+        Self { target, lane, queries, databases, desk, statements, plan, walked }
     }
 
     pub(super) fn queries(&self) -> &[&'static Query] {
         &self.queries
     }
 
-    pub(super) fn has_read(&self) -> bool {
-        self.has_read.load(Ordering::Relaxed)
+    /// Whether what is held is too old to be shown while it is read anew: nobody asked for a while.
+    pub(super) fn is_behind(&self, now: Instant) -> bool {
+        let walked = *self.walked.lock().unwrap_or_else(PoisonError::into_inner);
+        walked.is_none_or(|at| now.saturating_duration_since(at) > BEHIND)
     }
 
     /// Reads what is due; one walk at a time, and who comes meanwhile waits for its end.
@@ -86,11 +90,14 @@ impl Walk {
         }
         let walked = self.walk(target, &due).await;
         let took = began.elapsed();
-        for query in due {
+        for query in &due {
             let pause = if walked.is_ok() { query.cadence.period().max(took * QUIET) } else { RETRY };
             plan.due.insert(query.name, began + pause);
         }
-        self.has_read.fetch_or(walked.is_ok(), Ordering::Relaxed);
+        match &walked {
+            Ok(()) => *self.walked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now()),
+            Err(_) => self.desk.shelf.spoil(&due),
+        }
         plan.tell(walked);
     }
 
@@ -149,6 +156,7 @@ impl Walk {
         let session = connected.inspect_err(|error| self.desk.shelf.count_error(Reach::of(error)))?;
         self.desk.shelf.count_connect();
         let ground = Ground::read(&session, &self.queries).await?;
+        self.desk.note_rights(&ground);
         Ok((session, ground))
     }
 
@@ -167,11 +175,22 @@ impl Walk {
         let is_statements = query.top.is_some_and(|top| top.most == Most::Statements);
         match ground.statement(query, None) {
             Ok(sql) if is_statements => self.read_statements(session, ground, query, &sql).await,
-            _ => {
-                let task = plain(ground, &[query], self.desk.named().as_deref());
-                run(session, task.iter(), |ran| self.desk.take(ran)).await;
-            }
+            _ => self.read_twice(session, plain(ground, &[query], self.desk.named().as_deref())).await,
         }
+    }
+
+    /// Once more where what was to be read went away meanwhile, such as a database whose size was asked for.
+    async fn read_twice(&self, session: &Session, task: Vec<Task>) {
+        let last = Mutex::new(None);
+        let keep = |ran| drop(last.lock().unwrap_or_else(PoisonError::into_inner).replace(ran));
+        run(session, task.iter(), keep).await;
+        let is_gone = |ran: &Ran| ran.found.as_ref().is_err_and(PgError::is_gone);
+        let again = last.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(is_gone);
+        if again {
+            run(session, task.iter(), keep).await;
+        }
+        let ran = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        ran.into_iter().for_each(|ran| self.desk.take(ran));
     }
 
     async fn read_statements(&self, session: &Session, ground: &Ground, query: &'static Query, sql: &str) {

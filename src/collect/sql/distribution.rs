@@ -23,7 +23,7 @@ pub(super) const XACT_AGE: Query = Query {
          count(*) filter (where b = 8) as b8, count(*) filter (where b = 9) as b9 from (select datname, age, \
          width_bucket(age, array[1, 3, 10, 30, 100, 300, 1000, 3000, 10000]::float8[]) as b from (select \
          {db:datname} as datname, greatest(extract(epoch from clock_timestamp() - xact_start)::float8, 0) as age \
-         from pg_stat_activity where xact_start is not null and datname is not null \
+         from pg_stat_activity where xact_start is not null and datname is not null and pid <> pg_backend_pid() \
          and backend_type in ('client backend', 'parallel worker')) as open) as sorted group by 1",
     )],
     shape: Shape::Rows {

@@ -27,6 +27,8 @@ pub struct Query {
     pub shape: Shape,
     /// Bounds the rows; what is left out is summed up in one more.
     pub top: Option<Top>,
+    /// The source forgets rows when it is full, so that its sums fall: they are shown as if they did not.
+    pub evicts: bool,
     /// For the reference page: what a reading costs the server, where that is not the usual for its cadence.
     pub cost: &'static str,
 }
@@ -42,6 +44,7 @@ pub(super) const FAST: Query = Query {
     sql: &[],
     shape: Shape::Columns { labels: &[], columns: &[] },
     top: None,
+    evicts: false,
     cost: "",
 };
 

@@ -38,12 +38,15 @@ pub struct Ranking {
     members: HashMap<Key, Member>,
     streaks: HashMap<Key, u8>,
     rests: BTreeMap<Vec<String>, Account>,
+    /// Of rows whose counters are only let rise; none where the source never falls.
+    risen: Option<HashMap<Key, Risen>>,
     reading: Reading,
 }
 
 /// A row that is shown.
 #[derive(Debug)]
 struct Member {
+    group: Vec<String>,
     values: Vec<f64>,
     /// Since when it is no longer among the first.
     out: Option<Instant>,
@@ -55,6 +58,14 @@ struct Account {
     /// Of all rows of the group, members too.
     total: Vec<f64>,
     /// What is shown.
+    shown: Vec<f64>,
+    at: Instant,
+}
+
+/// A counter whose source may fall without having begun anew.
+#[derive(Debug)]
+struct Risen {
+    last: Vec<f64>,
     shown: Vec<f64>,
 }
 
@@ -108,13 +119,17 @@ impl Ranking {
             members: HashMap::new(),
             streaks: HashMap::new(),
             rests: BTreeMap::new(),
+            risen: query.evicts.then(HashMap::new),
             reading: Reading::default(),
         }
     }
 
     /// Takes a row of the reading under way.
-    pub fn push(&mut self, row: Row) {
+    pub fn push(&mut self, mut row: Row) {
         let key = key_of(&row.labels);
+        if let Some(risen) = &mut self.risen {
+            rise(risen, key, &mut row.values, &self.columns);
+        }
         let group = self.group(&row.labels);
         let now: Vec<f64> = self.by.iter().map(|(at, _)| zero_if_none(row.values[*at])).collect();
         let scores = self.scores(key, &now);
@@ -138,6 +153,15 @@ impl Ranking {
         self.reading = Reading::default();
     }
 
+    /// Forgets the rows of one database in the reading under way.
+    pub fn forget(&mut self, query: &Query, database: &str) {
+        let Some(at) = query.labels().iter().position(|label| *label == "datname") else { return };
+        let reading = &mut self.reading;
+        reading.rows.retain(|it| it.row.labels[at] != database);
+        reading.totals.retain(|group, _| group[at] != database);
+        reading.count = reading.totals.values().map(|total| total.rows).sum();
+    }
+
     /// Ends the reading: the rows to show, the rest last.
     pub fn settle(&mut self, at: Instant) -> Settled {
         let reading = std::mem::take(&mut self.reading);
@@ -152,10 +176,11 @@ impl Ranking {
         };
         self.choose(&first, &reading, most, at);
         self.before = reading.now;
-        let is_member = |it: &Ranked| self.members.contains_key(&it.key);
+        // A row that is called as the rest is would take its name: it is part of it.
+        let is_member = |it: &Ranked| self.members.contains_key(&it.key) && it.row.labels != it.group;
         let (mut shown, _): (Vec<Ranked>, Vec<Ranked>) = reading.rows.into_iter().partition(is_member);
         shown.sort_by(|a, b| a.row.labels.cmp(&b.row.labels));
-        let rests = self.settle_rests(&shown, reading.totals);
+        let rests = self.settle_rests(&shown, reading.totals, at);
         for it in &shown {
             if let Some(member) = self.members.get_mut(&it.key) {
                 member.values.clone_from(&it.row.values);
@@ -191,11 +216,13 @@ impl Ranking {
     }
 
     fn choose(&mut self, first: &HashSet<Key>, reading: &Reading, most: usize, at: Instant) {
-        let present: HashSet<Key> = reading.rows.iter().map(|it| it.key).collect();
+        let groups: HashMap<Key, &Vec<String>> = reading.rows.iter().map(|it| (it.key, &it.group)).collect();
         self.members.retain(|key, member| {
             member.out = if first.contains(key) { None } else { member.out.or(Some(at)) };
             let rests = member.out.is_some_and(|out| at.saturating_duration_since(out) >= TIME_TO_LEAVE);
-            present.contains(key) && (!rests || reading.count <= most)
+            // A group of which nothing was read, as of a database that could not be entered, is not gone.
+            let is_there = groups.contains_key(key) || !reading.totals.contains_key(&member.group);
+            is_there && (!rests || reading.count <= most)
         });
         self.streaks = first
             .iter()
@@ -208,7 +235,8 @@ impl Ranking {
             if self.members.len() >= most && (streak < READINGS_TO_ENTER || !self.make_room()) {
                 continue;
             }
-            self.members.insert(key, Member { values: vec![], out: None });
+            let group = groups.get(&key).map(|group| (*group).clone()).unwrap_or_default();
+            self.members.insert(key, Member { group, values: vec![], out: None });
         }
     }
 
@@ -219,12 +247,18 @@ impl Ranking {
     }
 
     /// The rest of each group that has one.
-    fn settle_rests(&mut self, shown: &[Ranked], totals: BTreeMap<Vec<String>, Total>) -> Vec<Row> {
+    fn settle_rests(
+        &mut self,
+        shown: &[Ranked],
+        totals: BTreeMap<Vec<String>, Total>,
+        at: Instant,
+    ) -> Vec<Row> {
         let mut rows = vec![];
-        let mut accounts = BTreeMap::new();
+        let mut accounts = std::mem::take(&mut self.rests);
+        accounts.retain(|_, account| at.saturating_duration_since(account.at) < TIME_TO_LEAVE);
         for (group, total) in totals {
             let own: Vec<&Ranked> = shown.iter().filter(|it| it.group == group).collect();
-            let account = self.account(self.rests.get(&group), &own, &total);
+            let account = self.account(accounts.get(&group), &own, &total, at);
             if total.rows > own.len() {
                 rows.push(Row { labels: group.clone(), values: account.shown.clone() });
             }
@@ -234,16 +268,16 @@ impl Ranking {
         rows
     }
 
-    fn account(&self, before: Option<&Account>, own: &[&Ranked], total: &Total) -> Account {
-        let shown = self.columns.iter().enumerate().map(|(at, (rest, is_counter))| match (rest, before) {
+    fn account(&self, before: Option<&Account>, own: &[&Ranked], total: &Total, at: Instant) -> Account {
+        let shown = self.columns.iter().enumerate().map(|(nth, (rest, is_counter))| match (rest, before) {
             (Rest::Nothing, _) => f64::NAN,
-            (Rest::Max, _) => total.values[at],
-            (Rest::Sum, Some(before)) if *is_counter => self.grown(at, before, own, total),
+            (Rest::Max, _) => total.values[nth],
+            (Rest::Sum, Some(before)) if *is_counter => self.grown(nth, before, own, total),
             (Rest::Sum, _) => {
-                total.values[at] - own.iter().map(|it| zero_if_none(it.row.values[at])).sum::<f64>()
+                total.values[nth] - own.iter().map(|it| zero_if_none(it.row.values[nth])).sum::<f64>()
             }
         });
-        Account { shown: shown.collect(), total: total.values.clone() }
+        Account { shown: shown.collect(), total: total.values.clone(), at }
     }
 
     /// A counter of the rest: grown by what all rows grew, less what those grew that were shown before and are now.
@@ -268,6 +302,18 @@ fn add(totals: &mut [f64], values: &[f64], columns: &[(Rest, bool)]) {
             (Rest::Max, false) => total.max(*value),
             (Rest::Sum | Rest::Nothing, false) => *total + value,
         };
+    }
+}
+
+/// Puts in the place of counters what they rose to: where the source fell, they stay.
+fn rise(risen: &mut HashMap<Key, Risen>, key: Key, values: &mut [f64], columns: &[(Rest, bool)]) {
+    let fresh = || Risen { last: values.to_vec(), shown: values.to_vec() };
+    let known = risen.entry(key).or_insert_with(fresh);
+    for (at, (_, is_counter)) in columns.iter().enumerate().filter(|(_, (_, is_counter))| *is_counter) {
+        debug_assert!(*is_counter);
+        known.shown[at] += (values[at] - known.last[at]).max(0.0);
+        known.last[at] = values[at];
+        values[at] = known.shown[at];
     }
 }
 
@@ -313,131 +359,4 @@ fn first_of_each(rows: &[Ranked], most: usize, rankings: usize) -> HashSet<Key> 
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::query::{Column, FAST, Most, counter, gauge};
-    use super::*;
-
-    const COLUMNS: &[Column] = &[
-        counter("writes", "x_writes_total", "Writes."),
-        gauge("size", "x_bytes", "Size."),
-        gauge("age", "x_age_seconds", "Age.").max(),
-        gauge("ratio", "x_ratio", "Ratio.").alone(),
-    ];
-    const TOP: Top = Top { most: Most::Relations, by: &["writes", "size"], folds: &["name"] };
-    const QUERY: Query =
-        Query { shape: Shape::Columns { labels: &["db", "name"], columns: COLUMNS }, top: Some(TOP), ..FAST };
-
-    fn row(name: &str, writes: f64, size: f64) -> Row {
-        Row { labels: vec!["a".to_owned(), name.to_owned()], values: vec![writes, size, size, 0.5] }
-    }
-
-    fn ranking(most: usize) -> Ranking {
-        Ranking::new(&QUERY, &TOP, Some(most))
-    }
-
-    fn read(ranking: &mut Ranking, rows: &[(&str, f64, f64)], at: Instant) -> Vec<(String, f64, f64)> {
-        rows.iter().for_each(|(name, writes, size)| ranking.push(row(name, *writes, *size)));
-        let shown = ranking.settle(at).rows;
-        shown.into_iter().map(|row| (row.labels[1].clone(), row.values[0], row.values[1])).collect()
-    }
-
-    fn names(rows: &[(String, f64, f64)]) -> Vec<&str> {
-        rows.iter().map(|(name, ..)| name.as_str()).collect()
-    }
-
-    #[test]
-    fn what_fits_is_shown_whole() {
-        let rows = read(&mut ranking(3), &[("x", 1.0, 2.0), ("y", 0.0, 0.0)], Instant::now());
-        assert_eq!(names(&rows), ["x", "y"]);
-    }
-
-    #[test]
-    fn the_first_of_each_ranking_are_shown_and_the_rest_adds_up() {
-        let all = [("busy", 100.0, 1.0), ("big", 1.0, 100.0), ("c", 2.0, 3.0), ("d", 4.0, 5.0)];
-        let mut ranking = ranking(2);
-        all.iter().for_each(|(name, writes, size)| ranking.push(row(name, *writes, *size)));
-        let settled = ranking.settle(Instant::now());
-        assert_eq!((settled.shown, settled.rest), (2, 2));
-        let rest = &settled.rows[2];
-        assert_eq!(rest.labels, ["a", "other"]);
-        assert_eq!(rest.values[..3], [6.0, 8.0, 100.0], "sum, sum, greatest of all");
-        assert!(rest.values[3].is_nan(), "a ratio has no sum");
-    }
-
-    #[test]
-    fn a_newcomer_waits_and_takes_the_place_of_who_is_out_longest() {
-        let at = Instant::now();
-        let mut ranking = ranking(1);
-        let mut writes = 0.0;
-        let mut shown = vec![];
-        for round in 0..5 {
-            writes += 100.0;
-            let old = 10.0 + f64::from(round);
-            let rows = if round == 0 {
-                vec![("old", 10.0, 0.0), ("idle", 1.0, 0.0)]
-            } else {
-                vec![("old", old, 0.0), ("new", writes, 0.0), ("idle", 1.0, 0.0)]
-            };
-            shown.push(names(&read(&mut ranking, &rows, at))[0].to_owned());
-        }
-        assert_eq!(shown, ["old", "old", "old", "new", "new"], "three readings, then it is in");
-    }
-
-    #[test]
-    fn who_is_out_leaves_after_an_hour_even_if_nobody_wants_the_place() {
-        let at = Instant::now();
-        let mut ranking = ranking(2);
-        let first = [("a", 5.0, 0.0), ("b", 5.0, 0.0), ("c", 0.0, 0.0)];
-        assert_eq!(names(&read(&mut ranking, &first, at)), ["a", "b", "other"]);
-        let still = [("a", 6.0, 0.0), ("b", 5.0, 0.0), ("c", 0.0, 0.0)];
-        assert_eq!(names(&read(&mut ranking, &still, at)), ["a", "b", "other"]);
-        assert_eq!(names(&read(&mut ranking, &still, at + TIME_TO_LEAVE * 2)), ["a", "other"]);
-    }
-
-    #[test]
-    fn all_means_all() {
-        let mut ranking = Ranking::new(&QUERY, &TOP, None);
-        let many: Vec<_> = (0..500).map(|n: u32| n.to_string()).collect();
-        let rows: Vec<_> = many.iter().map(|name| (name.as_str(), 1.0, 1.0)).collect();
-        assert_eq!(read(&mut ranking, &rows, Instant::now()).len(), 500);
-    }
-
-    proptest! {
-        /// Whoever comes and goes: no series of a counter ever falls, what is added is added once, and a gauge's rows
-        /// add up to the whole.
-        #[test]
-        fn counters_never_fall_and_sums_stay_right(rounds in prop::collection::vec(prop::collection::vec(0u32..50, 12), 2..12)) {
-            let mut ranking = ranking(4);
-            let names: Vec<String> = (0..12).map(|n| format!("t{n}")).collect();
-            let mut writes = [0u32; 12];
-            let mut last: HashMap<String, f64> = HashMap::new();
-            let mut at = Instant::now();
-            let mut first_total = None;
-            let mut grown = 0.0;
-            for round in rounds {
-                at += Duration::from_secs(1200);
-                let rows: Vec<_> = round.iter().enumerate().map(|(n, more)| {
-                    writes[n] += more;
-                    (names[n].as_str(), f64::from(writes[n]), f64::from(*more))
-                }).collect();
-                let shown = read(&mut ranking, &rows, at);
-                prop_assert!(shown.len() <= 5);
-                let size: f64 = shown.iter().map(|(.., size)| size).sum();
-                prop_assert_eq!(size, round.iter().map(|more| f64::from(*more)).sum::<f64>());
-                for (name, writes, _) in &shown {
-                    if let Some(before) = last.insert(name.clone(), *writes) {
-                        // A series that was away for a reading starts anew.
-                        prop_assert!(name != OTHER || *writes >= before, "{}: {} after {}", name, writes, before);
-                        grown += writes - before;
-                    }
-                }
-                last.retain(|name, _| shown.iter().any(|(known, ..)| known == name));
-                let total: f64 = writes.iter().map(|n| f64::from(*n)).sum();
-                let first = *first_total.get_or_insert(total);
-                prop_assert!(grown <= total - first + 1e-6, "{} seen of {}", grown, total - first);
-            }
-        }
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ pub(super) const LAG: Query = Query {
     why: "How old the data is that a standby answers with.",
     sql: &[sql(
         14,
-        "select case when not standby or pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() then 0 \
+        "select case when not standby or pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() then 0 \
          else extract(epoch from greatest(clock_timestamp(), replayed) - replayed) end as lag, \
          case when standby then extract(epoch from greatest(clock_timestamp(), replayed) - replayed) end as last_replay, \
          case when standby then pg_is_wal_replay_paused() end as paused \

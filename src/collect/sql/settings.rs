@@ -12,7 +12,7 @@ pub(super) const SETTINGS: Query = Query {
         // Our session SETs statement_timeout and others, so what others get is reset_val; internal settings have
         // their value in `setting` only.
         14,
-        "select name, case when context = 'internal' then setting else reset_val end as value, unit, vartype, \
+        "select name, case when context = 'internal' or name in ('log_file_mode', 'unix_socket_permissions') then setting else reset_val end as value, unit, vartype, \
                context, source, pending_restart from pg_settings",
     )],
     shape: Shape::Rows {

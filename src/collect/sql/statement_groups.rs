@@ -19,19 +19,22 @@ pub struct Groups {
     sums: BTreeMap<Vec<String>, Vec<f64>>,
 }
 
-/// Texts are cut in the middle of a list of rows, where they are long: 12 000 characters name some hundred rows.
+/// The group is the text with one element in each IN list, without what follows the first row of VALUES, and without the
+/// numbers of parameters, which the lengths shift.
 ///
-/// The group is the text without what follows the first row of VALUES, with one element in each IN list, and without
-/// the numbers of parameters, which the lengths shift.
+/// Of a long list of rows of parameters, and of nothing else, the middle is left out before rows are taken apart: 12 000
+/// characters name some hundred rows. What is longer than 200 000 stands for itself.
 pub fn texts_sql(schema: &str, ids: &[&str]) -> String {
     format!(
-        "select queryid, case when text ~* '\\y(values|in)\\s*\\(' then ('x' || left(md5(regexp_replace(regexp_replace(\
-         regexp_replace(text, '(\\yvalues\\s*{TUPLE})(\\s*,\\s*{TUPLE})+', '\\1', 'gi'), \
-         '(\\yin\\s*\\()\\s*\\$\\d+(\\s*,\\s*\\$\\d+|\\s*/\\*, \\.\\.\\. \\*/)*\\s*\\)', '\\1$)', 'gi'), \
+        "select queryid, case when text ~* '\\y(values|in)\\s*\\(' and length(text) <= 200000 then ('x' || left(md5(\
+         regexp_replace(regexp_replace(text, '(\\yvalues\\s*{TUPLE})(\\s*,\\s*{TUPLE})+', '\\1', 'gi'), \
          '\\$\\d+', '$', 'g')), 16))::bit(64)::int8 end as grouped \
-         from (select distinct on (queryid) queryid, case when length(query) > 12000 then regexp_replace(left(query, 8000), \
-         '[^)]*$', '') || ', ' || regexp_replace(right(query, 4000), '^[^(]*', '') else query end as text \
-         from {schema}.pg_stat_statements(true) where queryid in ({})) as texts",
+         from (select queryid, case when length(whole) > 12000 and left(whole, 8000) ~* '\\yvalues\\s*\\(' \
+         and substr(whole, 8001, length(whole) - 12000) ~ '^[\\s$0-9,()]*$' then regexp_replace(left(whole, 8000), \
+         '[^)]*$', '') || ', ' || regexp_replace(right(whole, 4000), '^[^(]*', '') else whole end as text \
+         from (select distinct on (queryid) queryid, regexp_replace(query, \
+         '(\\yin\\s*\\()\\s*\\$\\d+(\\s*,\\s*\\$\\d+|\\s*/\\*, \\.\\.\\. \\*/)*\\s*\\)', '\\1$)', 'gi') as whole \
+         from {schema}.pg_stat_statements(true) where queryid in ({})) as read) as texts",
         ids.join(", ")
     )
 }
@@ -71,6 +74,10 @@ impl Groups {
         let mut own = vec![];
         for row in rows {
             let Some(Some(group)) = self.known.get(&row.labels[QUERYID]) else {
+                // Should its group be learned later, only what it grew since is the group's.
+                if !self.known.contains_key(&row.labels[QUERYID]) {
+                    last.insert(row.labels.clone(), row.values.clone());
+                }
                 own.push(row);
                 continue;
             };

@@ -8,7 +8,7 @@ const fn seconds(column: &'static str, metric: &'static str, help: &'static str)
 
 /// Without the texts, which the server would have to read from a file. Statements that run inside others are summed
 /// up with those that do not. What differs only in the number of rows or of elements in a list becomes one statement
-/// afterwards, in [`super::statement_groups`].
+/// afterwards, in [`super::statement_groups`]; so does the same text that means tables of different schemas.
 pub(super) const STATEMENTS: Query = Query {
     name: "stat_statements",
     why: "A statement that takes most of the time is worth an index, and one that writes temporary files more work_mem.",
@@ -143,6 +143,7 @@ pub(super) const ALL: Query = Query {
         ],
     },
     top: Some(Top { most: Most::Databases, by: &["exec_time", "calls"], folds: &["datname"] }),
+    evicts: true,
     cost: "as the one before",
     ..MINUTE
 };

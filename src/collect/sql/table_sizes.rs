@@ -12,14 +12,16 @@ pub(super) const SIZES: Query = Query {
     cadence: Cadence::TenMinutes,
     sql: &[sql(
         14,
-        "with big as (select c.oid, c.relname, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+        "with big as (select c.oid, case when c.relispartition then pg_partition_root(c.oid)::oid else c.oid end as root \
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace \
          where c.relkind in ('r', 'm') and n.nspname not in ('pg_catalog', 'information_schema', '_timescaledb_internal') \
          and n.nspname not like 'pg\\_toast%' and n.nspname not like 'pg\\_temp\\_%' \
          and not exists (select from pg_locks l where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' \
          and (l.relation in (c.oid, c.reltoastrelid) or l.relation in (select indexrelid from pg_index where indrelid = c.oid))) \
          order by c.relpages desc, pg_stat_get_live_tuples(c.oid) desc limit 500) \
-         select current_database() as datname, nspname as schemaname, relname, pg_table_size(oid) as table_size, \
-         pg_indexes_size(oid) as index_size from big",
+         select current_database() as datname, n.nspname as schemaname, r.relname, sum(pg_table_size(big.oid)) as table_size, \
+         sum(pg_indexes_size(big.oid)) as index_size from big join pg_class r on r.oid = big.root \
+         join pg_namespace n on n.oid = r.relnamespace group by 1, 2, 3",
     )],
     shape: Shape::Columns {
         labels: &["datname", "schemaname", "relname"],

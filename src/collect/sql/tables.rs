@@ -36,7 +36,7 @@ pub(super) const TABLES: Query = Query {
          greatest(age(c.relfrozenxid), age(t.relfrozenxid)) as xids, \
          greatest(mxid_age(c.relminmxid), mxid_age(t.relminmxid)) as mxids, \
          i.scans, i.fetched, i.hit, i.asked, t.oid as toast, ti.hit as tihit, ti.asked as tiasked, \
-         coalesce(o.vac_t, s.vac_t) as vac_t, coalesce(o.vac_s, s.vac_s) as vac_s, coalesce(nullif(o.vac_m, -1), s.vac_m) as vac_m, \
+         coalesce(o.vac_t, s.vac_t) as vac_t, coalesce(o.vac_s, s.vac_s) as vac_s, coalesce(case when o.vac_m = -1 then 'infinity' when o.vac_m >= 0 then o.vac_m end, s.vac_m) as vac_m, \
          coalesce(o.ins_t, s.ins_t) as ins_t, coalesce(o.ins_s, s.ins_s) as ins_s, coalesce(o.ana_t, s.ana_t) as ana_t, coalesce(o.ana_s, s.ana_s) as ana_s, \
          least(o.freeze_at, s.freeze_at) as freeze_at, s.block, c.oid \
          from set s, pg_class c join pg_namespace n on n.oid = c.relnamespace \

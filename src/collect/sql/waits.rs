@@ -90,8 +90,8 @@ pub(super) const HORIZON: Query = Query {
         14,
         "select k.holder, coalesce(max(h.xids), 0) as xids from unnest(array['backend', 'prepared_xact', 'slot', \
          'standby_feedback']) as k (holder) left join (select 'backend' as holder, coalesce(usename, '') || ' ' || coalesce(application_name, '') as name, \
-     age(backend_xmin) as xids from pg_stat_activity where backend_xmin is not null and pid <> pg_backend_pid() \
-     and backend_type <> 'walsender' union all \
+     greatest(age(backend_xmin), age(backend_xid)) as xids from pg_stat_activity where pid <> pg_backend_pid() \
+     and backend_type <> 'walsender' and coalesce(query, '') not like 'autovacuum: VACUUM%' union all \
      select 'prepared_xact', gid, age(transaction) from pg_prepared_xacts union all \
      select 'slot', slot_name, greatest(age(xmin), age(catalog_xmin)) from pg_replication_slots union all \
      select 'standby_feedback', coalesce(application_name, ''), age(backend_xmin) from pg_stat_replication \
@@ -114,8 +114,8 @@ pub(super) const HOLDER: Query = Query {
     sql: &[sql(
         14,
         "select holder, name, xids from (select 'backend' as holder, coalesce(usename, '') || ' ' || coalesce(application_name, '') as name, \
-     age(backend_xmin) as xids from pg_stat_activity where backend_xmin is not null and pid <> pg_backend_pid() \
-     and backend_type <> 'walsender' union all \
+     greatest(age(backend_xmin), age(backend_xid)) as xids from pg_stat_activity where pid <> pg_backend_pid() \
+     and backend_type <> 'walsender' and coalesce(query, '') not like 'autovacuum: VACUUM%' union all \
      select 'prepared_xact', gid, age(transaction) from pg_prepared_xacts union all \
      select 'slot', slot_name, greatest(age(xmin), age(catalog_xmin)) from pg_replication_slots union all \
      select 'standby_feedback', coalesce(application_name, ''), age(backend_xmin) from pg_stat_replication \
