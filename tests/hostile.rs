@@ -93,6 +93,21 @@ fn a_locked_table_keeps_only_its_exact_size_back() {
     assert_eq!(waiting.join().unwrap(), "");
 }
 
+#[test]
+fn a_transaction_that_idles_after_a_write_holds_vacuum_back_and_is_named() {
+    let Some(server) = server(&[]) else { return };
+    let holder = Holder::new(&server);
+    holder.run("begin");
+    // A number of its own, and no snapshot any more.
+    holder.run("select pg_current_xact_id()");
+    run(&server.superuser_url(), &["select pg_current_xact_id()"; 50]);
+    let reply = scrape(&Web::start(Some(&server.url("monitor"))));
+    let age = reply.value("pg_xmin_horizon_age_xids{holder=\"backend\"}");
+    assert!(age.is_some_and(|age| age >= 50.0), "{age:?}");
+    let oldest = "pg_xmin_horizon_oldest_age_xids{holder=\"backend\",name=\"postgres a person\"}";
+    assert_eq!(reply.value(oldest), age, "{}", reply.text());
+}
+
 /// A view of the system's, made to hang by a superuser who may.
 fn hang(server: &Server, view: &str) {
     let definition = run(

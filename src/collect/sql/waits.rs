@@ -81,6 +81,19 @@ pub(super) const LONG: Query = Query {
     ..TEN_SECONDS
 };
 
+/// Every snapshot that vacuum must respect, with what holds it. A vacuum's own is none.
+macro_rules! holders {
+    () => {
+        "(select 'backend' as holder, coalesce(usename, '') || ' ' || coalesce(application_name, '') as name, \
+             greatest(age(backend_xmin), age(backend_xid)) as xids from pg_stat_activity where pid <> pg_backend_pid() \
+             and backend_type <> 'walsender' and coalesce(query, '') not like 'autovacuum: VACUUM%' union all \
+             select 'prepared_xact', gid, age(transaction) from pg_prepared_xacts union all \
+             select 'slot', slot_name, greatest(age(xmin), age(catalog_xmin)) from pg_replication_slots union all \
+             select 'standby_feedback', coalesce(application_name, ''), age(backend_xmin) from pg_stat_replication \
+             where backend_xmin is not null)"
+    };
+}
+
 /// Every holder has a sample, 0 too.
 pub(super) const HORIZON: Query = Query {
     name: "xmin_horizon",
@@ -88,14 +101,12 @@ pub(super) const HORIZON: Query = Query {
           transaction that somebody prepared and forgot.",
     sql: &[sql(
         14,
-        "select k.holder, coalesce(max(h.xids), 0) as xids from unnest(array['backend', 'prepared_xact', 'slot', \
-         'standby_feedback']) as k (holder) left join (select 'backend' as holder, coalesce(usename, '') || ' ' || coalesce(application_name, '') as name, \
-     greatest(age(backend_xmin), age(backend_xid)) as xids from pg_stat_activity where pid <> pg_backend_pid() \
-     and backend_type <> 'walsender' and coalesce(query, '') not like 'autovacuum: VACUUM%' union all \
-     select 'prepared_xact', gid, age(transaction) from pg_prepared_xacts union all \
-     select 'slot', slot_name, greatest(age(xmin), age(catalog_xmin)) from pg_replication_slots union all \
-     select 'standby_feedback', coalesce(application_name, ''), age(backend_xmin) from pg_stat_replication \
-     where backend_xmin is not null) as h on h.holder = k.holder group by 1",
+        concat!(
+            "select k.holder, coalesce(max(h.xids), 0) as xids from unnest(array['backend', 'prepared_xact', 'slot', \
+         'standby_feedback']) as k (holder) left join ",
+            holders!(),
+            " as h on h.holder = k.holder group by 1"
+        ),
     )],
     shape: Shape::Columns {
         labels: &["holder"],
@@ -113,13 +124,11 @@ pub(super) const HOLDER: Query = Query {
     why: "Who it is: the one to end, drop or finish.",
     sql: &[sql(
         14,
-        "select holder, name, xids from (select 'backend' as holder, coalesce(usename, '') || ' ' || coalesce(application_name, '') as name, \
-     greatest(age(backend_xmin), age(backend_xid)) as xids from pg_stat_activity where pid <> pg_backend_pid() \
-     and backend_type <> 'walsender' and coalesce(query, '') not like 'autovacuum: VACUUM%' union all \
-     select 'prepared_xact', gid, age(transaction) from pg_prepared_xacts union all \
-     select 'slot', slot_name, greatest(age(xmin), age(catalog_xmin)) from pg_replication_slots union all \
-     select 'standby_feedback', coalesce(application_name, ''), age(backend_xmin) from pg_stat_replication \
-     where backend_xmin is not null) as h where xids is not null order by xids desc limit 1",
+        concat!(
+            "select holder, name, xids from ",
+            holders!(),
+            " as h where xids is not null order by xids desc limit 1"
+        ),
     )],
     shape: Shape::Columns {
         labels: &["holder", "name"],
