@@ -42,10 +42,11 @@ pub fn texts_sql(schema: &str, ids: &[&str]) -> String {
 /// One row of VALUES, with calls in it.
 const TUPLE: &str = "\\((?:[^()]|\\([^()]*\\))*\\)";
 
-/// The texts of these statements, on one line and not longer than a label should be.
+/// The texts of these statements, on one line, with the first row of VALUES only, and not longer than a label should be.
 pub fn shown_sql(schema: &str, ids: &[&str]) -> String {
     format!(
-        "select distinct on (queryid) queryid, left(regexp_replace(left(query, 4000), '\\s+', ' ', 'g'), 1000) as query \
+        "select distinct on (queryid) queryid, left(regexp_replace(regexp_replace(left(query, 200000), \
+         '(\\yvalues\\s*{TUPLE})(\\s*,\\s*{TUPLE})+', '\\1, ...', 'gi'), '\\s+', ' ', 'g'), 1000) as query \
          from {schema}.pg_stat_statements(true) where queryid in ({})",
         ids.join(", ")
     )
