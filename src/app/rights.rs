@@ -4,6 +4,7 @@ use crate::client::Target;
 use crate::client::postgres::{Lane, PgError};
 use crate::collect::sql::{Ground, QUERIES, RIGHTS, Right};
 use crate::model::doctor::{Finding, State};
+use crate::model::setting::quote_identifier;
 
 /// Rights that the doctor looks at anyway, because tuning needs them too.
 const ELSEWHERE: &[&str] = &["pg_monitor", "pg_file_settings"];
@@ -16,7 +17,7 @@ pub(super) async fn findings(target: &Target, lane: &Lane) -> Result<Vec<Finding
     let session = target.connect(lane).await?;
     let ground = Ground::read(&session, &[]).await?;
     let role = session.row("reading our role", "select current_user as name").await?.text("name");
-    let role = format!("\"{}\"", role.replace('"', "\"\""));
+    let role = quote_identifier(&role);
     let rights = RIGHTS.iter().filter(|right| !ELSEWHERE.contains(&right.name));
     let mut found: Vec<_> = rights.map(|right| of_right(right, &ground, &role)).collect();
     found.extend(

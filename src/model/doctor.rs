@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::facts::{Facts, Seen};
 use super::postgres::Postgres;
-use super::setting::{Value, quote_name};
+use super::setting::{Value, quote_identifier, quote_name};
 
 /// What the checks look at.
 pub struct Patient<'a> {
@@ -158,7 +158,7 @@ fn right(held: bool, gives: &str, without: &str, sql: String) -> Verdict {
 
 /// The role, quoted.
 fn role(server: &Postgres) -> String {
-    format!("\"{}\"", server.role.name.replace('"', "\"\""))
+    quote_identifier(&server.role.name)
 }
 
 fn monitor(_: &Patient<'_>, server: &Postgres) -> Verdict {

@@ -81,7 +81,12 @@ pub fn quote(text: &str) -> String {
 
 /// An identifier; a setting's name may have one dot, each part is quoted by itself.
 pub fn quote_name(name: &str) -> String {
-    name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".")
+    name.split('.').map(quote_identifier).collect::<Vec<_>>().join(".")
+}
+
+/// A name of one part, such as a role's or a schema's: a dot in it is no separator.
+pub fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The elements of a list as PostgreSQL stores it: `a, "b,c"` is `a` and `b,c`.

@@ -1,9 +1,10 @@
 //! Where readings become families: bounded, ranked, and put on the shelf.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::locked;
 use super::shelf::{Failure, Found, Shelf};
 use crate::collect::Absence;
 use crate::collect::sql::{self, Ground, Most, Query, Ran, Ranking, Row, Settled, Top};
@@ -127,8 +128,4 @@ const DECIDES: &str = "database";
 fn names(query: &Query, rows: &[Row]) -> Vec<String> {
     let at = query.labels().iter().position(|label| *label == "datname");
     rows.iter().filter_map(|row| row.labels.get(at?).cloned()).collect()
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

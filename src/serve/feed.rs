@@ -1,12 +1,13 @@
 //! The session that scrapes read through: opened when first needed, reopened with back-off; what it read last is
 //! shared.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
 use super::desk::Desk;
+use super::locked;
 use crate::client::postgres::{Lane, PgError, Session};
 use crate::client::{Reach, Target};
 use crate::collect::sql::{Ground, Most, Query, Task, plain, prepared, run};
@@ -195,8 +196,4 @@ impl Link {
     fn is_waiting(&self) -> bool {
         self.retry.as_ref().is_some_and(|retry| Instant::now() < retry.at)
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

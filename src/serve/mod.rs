@@ -20,6 +20,13 @@ mod visits;
 mod walk;
 pub mod web_config;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub use desk::Bounds;
 pub use guard::Guard;
 pub use scrape::{Choice, Pace, Scraper};
+
+/// What a mutex holds, also after a thread panicked with it: each change here is whole by itself.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

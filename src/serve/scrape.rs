@@ -1,12 +1,13 @@
 //! The scrape: what was read a moment ago or is read now, with everything else that we know.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::board::Board;
 use super::desk::{Bounds, Desk};
 use super::feed::Feed;
+use super::locked;
 use super::own::{self, Round, ScrapeTimes, flag};
 use super::walk::Walk;
 use crate::client::postgres::Lane;
@@ -180,7 +181,7 @@ impl Scraper {
     /// The metrics about the scrape itself, of which the number of series is the last.
     fn count(&self, snapshot: &mut Snapshot, began: Instant) {
         let scrapes = self.scrapes.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = locked(&self.times);
         let took = began.elapsed();
         snapshot.extend([
             times.family(),

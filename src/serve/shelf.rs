@@ -1,11 +1,12 @@
 //! What was read last, by collector; and what reading it cost.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use super::locked;
 use crate::client::Reach;
 use crate::client::postgres::{Limit, PgError};
 use crate::collect::Absence;
@@ -183,7 +184,7 @@ impl Shelf {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.held)
     }
 }
 

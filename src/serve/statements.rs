@@ -1,12 +1,13 @@
 //! Statements: read without texts, grouped by texts that are read once, shown with the texts of those that are shown.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tracing::debug;
 
 use super::desk::Desk;
+use super::locked;
 use super::own::QUERY_TEXT;
 use crate::client::postgres::{PgError, Session};
 use crate::collect::sql::statement_groups::{Groups, QUERYID, shown_sql, texts_sql};
@@ -126,7 +127,7 @@ impl Statements {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.held)
     }
 }
 

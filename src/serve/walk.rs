@@ -2,12 +2,13 @@
 //! time that goes from database to database and is closed afterwards.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
 use super::desk::Desk;
+use super::locked;
 use super::shelf::Failure;
 use super::statements::{self, Statements};
 use super::visits::Visits;
@@ -72,7 +73,7 @@ impl Walk {
 
     /// Whether what is held is too old to be shown while it is read anew: nobody asked for a while.
     pub(super) fn is_behind(&self, now: Instant) -> bool {
-        let walked = *self.walked.lock().unwrap_or_else(PoisonError::into_inner);
+        let walked = *locked(&self.walked);
         walked.is_none_or(|at| now.saturating_duration_since(at) > BEHIND)
     }
 
@@ -95,7 +96,7 @@ impl Walk {
             plan.due.insert(query.name, began + pause);
         }
         match &walked {
-            Ok(()) => *self.walked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now()),
+            Ok(()) => *locked(&self.walked) = Some(Instant::now()),
             Err(_) => self.desk.shelf.spoil(&due),
         }
         plan.tell(walked);
@@ -182,14 +183,14 @@ impl Walk {
     /// Once more where what was to be read went away meanwhile, such as a database whose size was asked for.
     async fn read_twice(&self, session: &Session, task: Vec<Task>) {
         let last = Mutex::new(None);
-        let keep = |ran| drop(last.lock().unwrap_or_else(PoisonError::into_inner).replace(ran));
+        let keep = |ran| drop(locked(&last).replace(ran));
         run(session, task.iter(), keep).await;
         let is_gone = |ran: &Ran| ran.found.as_ref().is_err_and(PgError::is_gone);
-        let again = last.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(is_gone);
+        let again = locked(&last).as_ref().is_some_and(is_gone);
         if again {
             run(session, task.iter(), keep).await;
         }
-        let ran = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ran = locked(&last).take();
         ran.into_iter().for_each(|ran| self.desk.take(ran));
     }
 

@@ -4,6 +4,7 @@
 
 use super::query::{Query, Shape, TEN_SECONDS, sql};
 use super::row::Fields;
+use super::waits::program;
 use crate::model::metric::{Desc, Histogram, Kind, label_set};
 
 /// Seconds; from the length of a healthy transaction to that of a forgotten one.
@@ -41,7 +42,8 @@ pub(super) const IDLE: Query = Query {
     why: "Sessions that idle for hours are a pool that is too large.",
     sql: &[sql(
         14,
-        "select state, application_name, sum(idle) as total, count(*) filter (where b = 0) as b0, \
+        concat!(
+            "select state, application_name, sum(idle) as total, count(*) filter (where b = 0) as b0, \
          count(*) filter (where b = 1) as b1, count(*) filter (where b = 2) as b2, count(*) filter (where b = 3) as b3, \
          count(*) filter (where b = 4) as b4, count(*) filter (where b = 5) as b5, count(*) filter (where b = 6) as b6, \
          count(*) filter (where b = 7) as b7, count(*) filter (where b = 8) as b8, count(*) filter (where b = 9) as b9 \
@@ -49,9 +51,12 @@ pub(super) const IDLE: Query = Query {
          then application_name else 'other' end as application_name, idle, \
          width_bucket(idle, array[1, 3, 10, 30, 100, 300, 1000, 3000, 10000]::float8[]) as b from (select state, \
          application_name, idle, count(*) over (partition by application_name) as many from (select state, \
-         regexp_replace(coalesce(application_name, ''), '([-_ :#./]+[0-9a-f-]*[0-9][0-9a-f.-]*|[0-9]+)$', '') \
+         ",
+            program!(),
+            " \
          as application_name, greatest(extract(epoch from clock_timestamp() - state_change)::float8, 0) as idle \
-         from pg_stat_activity where state like 'idle%') as sessions) as counted) as ranked group by 1, 2",
+         from pg_stat_activity where state like 'idle%') as sessions) as counted) as ranked group by 1, 2"
+        ),
     )],
     shape: Shape::Rows {
         reads: &[

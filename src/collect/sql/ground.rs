@@ -10,7 +10,7 @@ use super::rights::{RIGHTS, Right};
 use super::template;
 use crate::client::postgres::{PgError, Session, TextRow};
 use crate::collect::Absence;
-use crate::model::setting::{quote, quote_name};
+use crate::model::setting::{quote, quote_identifier};
 
 /// The ground that statements stand on; read once for each session.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,20 +86,20 @@ impl Ground {
     /// The quoted schema of an extension.
     pub fn schema(&self, extension: &str) -> String {
         // Statements with it are run only where the extension is.
-        self.extensions.get(extension).map_or_else(|| "pg_catalog".to_owned(), |it| quote_name_whole(it))
+        self.extensions.get(extension).map_or_else(|| "pg_catalog".to_owned(), |it| quote_identifier(it))
     }
 
     /// The quoted schema of an extension's function, where there is such a function.
     pub fn function(&self, name: &str) -> Option<String> {
-        self.functions.get(name).map(|schema| quote_name_whole(schema))
+        self.functions.get(name).map(|schema| quote_identifier(schema))
     }
 
     /// The rights that are missing, of those that a reader could use.
     pub fn missing(&self) -> impl Iterator<Item = &'static Right> {
-        RIGHTS.iter().copied().filter(|right| self.lacks.contains(right.name))
+        RIGHTS.iter().copied().filter(|right| !self.holds(right))
     }
 
-    /// The rights that the role has.
+    /// Whether the role has a right.
     pub fn holds(&self, right: &Right) -> bool {
         !self.lacks.contains(right.name)
     }
@@ -120,7 +120,7 @@ impl Ground {
         if query.extension.is_some_and(|name| self.shut.contains(name)) {
             return Err(Absence::MissingRight(EXTENSION_SCHEMA));
         }
-        if let Some(right) = query.needs.iter().find(|right| self.lacks.contains(right.name)) {
+        if let Some(right) = query.needs.iter().find(|right| !self.holds(right)) {
             return Err(Absence::MissingRight(right.name));
         }
         let sql = query.statement(self.major).ok_or(Absence::OlderServer)?;
@@ -130,11 +130,6 @@ impl Ground {
 
 /// In `pgpilot_missing_privilege`: USAGE on the schema that an extension is in.
 const EXTENSION_SCHEMA: &str = "extension_schema";
-
-/// A schema's name may have a dot, which is then no separator.
-fn quote_name_whole(name: &str) -> String {
-    if name.contains('.') { format!("\"{}\"", name.replace('"', "\"\"")) } else { quote_name(name) }
-}
 
 fn server_sql() -> String {
     let rights = RIGHTS.iter().map(|right| format!(", ({}) as {}", right.held, right.name));

@@ -44,7 +44,7 @@ fn number(text: &str) -> Option<f64> {
 #[derive(Debug)]
 pub struct Layout {
     labels: Vec<Option<usize>>,
-    /// With the factor; the position is `None` where the value is always 1.
+    /// With the factor.
     values: Vec<(Place, f64)>,
 }
 

@@ -2,16 +2,28 @@
 
 use super::query::{FAST, Most, Query, Shape, TEN_SECONDS, Top, gauge, sql};
 
-/// What a program appends to its name, a number or an identifier, would be a new series with each start: it is cut.
+/// The name of a session's program. What it appends, a number or an identifier, would be a new series with each start:
+/// it is cut.
+macro_rules! program {
+    () => {
+        "regexp_replace(coalesce(application_name, ''), '([-_ :#./]+[0-9a-f-]*[0-9][0-9a-f.-]*|[0-9]+)$', '')"
+    };
+}
+pub(super) use program;
+
 pub(super) const CONNECTIONS: Query = Query {
     name: "connections",
     why: "Whose pool it is that takes the connections.",
     sql: &[sql(
         14,
-        "select coalesce(usename, '') as usename, \
-         regexp_replace(coalesce(application_name, ''), '([-_ :#./]+[0-9a-f-]*[0-9][0-9a-f.-]*|[0-9]+)$', '') \
+        concat!(
+            "select coalesce(usename, '') as usename, \
+         ",
+            program!(),
+            " \
          as application_name, count(*) as connections from pg_stat_activity where backend_type = 'client backend' \
-         group by 1, 2",
+         group by 1, 2"
+        ),
     )],
     shape: Shape::Columns {
         labels: &["usename", "application_name"],
